@@ -16,15 +16,27 @@ enum { GGUF_E_REFUSED = 1 }; /* outcome: the file is not what it should be; the 
 
 enum {
     GGUF_DIMS_MAX = 4,
-    GGUF_KEYS_MAX = 10000,      /* published files have about 40 */
-    GGUF_TENSORS_MAX = 100000,  /* published files have below 1000 */
-    GGUF_NAME_MAX = 63,         /* bytes of a tensor's name (ggml) */
-    GGUF_KEY_MAX = 65535,       /* bytes of a key (GGUF specification) */
-    GGUF_ARRAY_MAX = 1 << 22,   /* elements: a vocabulary has 2^18 */
+    GGUF_KEYS_MAX = 10000,     /* published files have about 40 */
+    GGUF_TENSORS_MAX = 100000, /* published files have below 1000 */
+    GGUF_NAME_MAX = 63,        /* bytes of a tensor's name (ggml) */
+    GGUF_KEY_MAX = 65535,      /* bytes of a key (GGUF specification) */
+    GGUF_ARRAY_MAX = 1 << 22,  /* elements: a vocabulary has 2^18 */
 };
 
 enum gguf_value_type {
-    GGUF_U8, GGUF_I8, GGUF_U16, GGUF_I16, GGUF_U32, GGUF_I32, GGUF_F32, GGUF_BOOL, GGUF_STRING, GGUF_ARRAY, GGUF_U64, GGUF_I64, GGUF_F64,
+    GGUF_U8,
+    GGUF_I8,
+    GGUF_U16,
+    GGUF_I16,
+    GGUF_U32,
+    GGUF_I32,
+    GGUF_F32,
+    GGUF_BOOL,
+    GGUF_STRING,
+    GGUF_ARRAY,
+    GGUF_U64,
+    GGUF_I64,
+    GGUF_F64,
 };
 
 /* Bytes inside the mapping, not terminated. */
@@ -36,10 +48,10 @@ struct gguf_string {
 struct gguf_tensor {
     char name[GGUF_NAME_MAX + 1];
     enum quant_type type;
-    uint32_t n_dims;             /* 1..4 */
+    uint32_t n_dims;              /* 1..4 */
     uint64_t dims[GGUF_DIMS_MAX]; /* fastest first; unused ones are 1 */
-    uint64_t offset;             /* in the file */
-    uint64_t size_bytes;         /* rows are contiguous: quant_row_bytes(type, dims[0]) each */
+    uint64_t offset;              /* in the file */
+    uint64_t size_bytes;          /* rows are contiguous: quant_row_bytes(type, dims[0]) each */
 };
 
 struct gguf; /* an open file: immutable, may be read by many threads */
@@ -64,7 +76,8 @@ void gguf_release(const struct gguf *g, const struct gguf_tensor *t);
 uint64_t gguf_size(const struct gguf *g);
 
 /** gguf_tensor() - the tensor named @name (printf format), or NULL. Constant time. */
-const struct gguf_tensor *gguf_tensor(const struct gguf *g, const char *name, ...) __attribute__((format(printf, 2, 3)));
+const struct gguf_tensor *gguf_tensor(const struct gguf *g, const char *name, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /** gguf_tensors() - all tensors in the order of the file: [*ret_n], owned by @g. */
 const struct gguf_tensor *gguf_tensors(const struct gguf *g, size_t *ret_n);
@@ -73,7 +86,8 @@ const struct gguf_tensor *gguf_tensors(const struct gguf *g, size_t *ret_n);
  * (@why names the key), and for a key that is absent the default. */
 
 /** gguf_u32() - any integer type, or a float with an integral value (published files write counts as f32). */
-int gguf_u32(const struct gguf *g, const char *key, uint32_t absent, uint32_t *ret, struct reason *why);
+int gguf_u32(const struct gguf *g, const char *key, uint32_t absent, uint32_t *ret,
+             struct reason *why);
 /** gguf_f32() - a float or any integer. NaN and infinities are given as they are. */
 int gguf_f32(const struct gguf *g, const char *key, float absent, float *ret, struct reason *why);
 int gguf_bool(const struct gguf *g, const char *key, bool absent, bool *ret, struct reason *why);
@@ -83,10 +97,13 @@ int gguf_text(const struct gguf *g, const char *key, struct gguf_string *ret, st
 bool gguf_has(const struct gguf *g, const char *key);
 
 /** gguf_array_len() - elements of the array @key; 0 with *ret_type = GGUF_U8 when absent. */
-int gguf_array_len(const struct gguf *g, const char *key, size_t *ret_n, enum gguf_value_type *ret_type, struct reason *why);
+int gguf_array_len(const struct gguf *g, const char *key, size_t *ret_n,
+                   enum gguf_value_type *ret_type, struct reason *why);
 /** gguf_array_u32() - all elements, integers or bool, as u32: @out [n], n must be the array's length. Negative values are refused. */
-int gguf_array_u32(const struct gguf *g, const char *key, uint32_t *out, size_t n, struct reason *why);
+int gguf_array_u32(const struct gguf *g, const char *key, uint32_t *out, size_t n,
+                   struct reason *why);
 /** gguf_array_f32() - all elements, which must be floats: @out [n]. */
 int gguf_array_f32(const struct gguf *g, const char *key, float *out, size_t n, struct reason *why);
 /** gguf_array_text() - all elements, which must be strings: @out [n], inside the mapping. */
-int gguf_array_text(const struct gguf *g, const char *key, struct gguf_string *out, size_t n, struct reason *why);
+int gguf_array_text(const struct gguf *g, const char *key, struct gguf_string *out, size_t n,
+                    struct reason *why);

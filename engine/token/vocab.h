@@ -62,7 +62,8 @@ enum { VOCAB_E_FULL = 2 }; /* outcome: the text has more tokens than asked for *
  * (longest special tokens cut first, then the best-scored adjacent pair is merged, leftmost first).
  * Time O(n log n). Return: 0; VOCAB_E_FULL (@ret_n then has the number that would be needed); -ENOMEM.
  */
-int vocab_encode(struct vocab_encoder *e, const char *text, size_t n, bool special, uint32_t *out, size_t max, size_t *ret_n);
+int vocab_encode(struct vocab_encoder *e, const char *text, size_t n, bool special, uint32_t *out,
+                 size_t max, size_t *ret_n);
 
 /* Streaming detokenizer: gives out whole UTF-8 characters only. A value type. */
 struct vocab_decoder {
@@ -78,7 +79,8 @@ enum { VOCAB_PIECE_MAX = VOCAB_TEXT_MAX + 16 };
  * never become part of one is given out as U+FFFD. @special: control tokens give their spelling, otherwise nothing.
  * Return: number of bytes written, 0 or more.
  */
-size_t vocab_decode(const struct vocab *v, struct vocab_decoder *d, uint32_t id, bool special, char *out);
+size_t vocab_decode(const struct vocab *v, struct vocab_decoder *d, uint32_t id, bool special,
+                    char *out);
 
 /** vocab_decode_end() - the text ends: what is held back is given out as U+FFFD. @out: [16]. Return: bytes written. */
 size_t vocab_decode_end(struct vocab_decoder *d, char *out);
