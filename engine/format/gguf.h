@@ -3,7 +3,7 @@
  * engine/format/gguf.h: reader of GGUF version 2 and 3, the container that models are published in. The
  * file is mapped from a descriptor and is not trusted: every offset, count, string, product and
  * alignment is checked before it is used, and a file that lies is refused with a sentence that names
- * the key or tensor.
+ * the key or tensor. Keys and tensors that nobody asks for are allowed.
  */
 #pragma once
 #include <stdbool.h>
@@ -58,7 +58,8 @@ struct gguf; /* an open file: immutable, may be read by many threads */
 
 /**
  * gguf_open() - map and check a file
- * @fd: borrowed, may be closed afterwards; must be a regular file or memfd open for reading.
+ * @fd: borrowed, may be closed afterwards; must be a regular file or memfd open for reading, which
+ * does not shrink while it is mapped (reading what is gone is SIGBUS).
  * Return: 0 and @ret, owned; GGUF_E_REFUSED (@why); -ENOMEM; -errno of fstat or mmap.
  */
 int gguf_open(int fd, struct reason *why, struct gguf **ret);
@@ -66,7 +67,7 @@ int gguf_open(int fd, struct reason *why, struct gguf **ret);
 /** gguf_free() - unmap and free. NULL is fine. Return: NULL. */
 struct gguf *gguf_free(struct gguf *g);
 
-/** gguf_data() - the first byte of @t, a tensor of @g: [t->size_bytes], aligned as the file says. */
+/** gguf_data() - the first byte of @t, a tensor of @g: [t->size_bytes], aligned as the file says, to 8 at least. */
 const void *gguf_data(const struct gguf *g, const struct gguf_tensor *t);
 
 /** gguf_release() - tell the kernel that the pages of @t are not needed soon; they remain readable. */
@@ -90,11 +91,15 @@ int gguf_u32(const struct gguf *g, const char *key, uint32_t absent, uint32_t *r
              struct reason *why);
 /** gguf_f32() - a float or any integer. NaN and infinities are given as they are. */
 int gguf_f32(const struct gguf *g, const char *key, float absent, float *ret, struct reason *why);
+/** gguf_bool() - a bool. */
 int gguf_bool(const struct gguf *g, const char *key, bool absent, bool *ret, struct reason *why);
-/** gguf_text() - @ret->bytes is NULL when the key is absent. */
+/** gguf_text() - a string, inside the mapping; @ret->bytes is NULL when the key is absent. */
 int gguf_text(const struct gguf *g, const char *key, struct gguf_string *ret, struct reason *why);
 /** gguf_has() - true if the key exists, with any type. */
 bool gguf_has(const struct gguf *g, const char *key);
+
+/* Arrays. A key that is absent counts as an array of 0 elements; a wrong @n is refused like a wrong type, and
+ * @out may then have been written in part. */
 
 /** gguf_array_len() - elements of the array @key; 0 with *ret_type = GGUF_U8 when absent. */
 int gguf_array_len(const struct gguf *g, const char *key, size_t *ret_n,
