@@ -36,8 +36,8 @@ struct kernels_matmul {
 
 /* One KV head of one page: keys transposed, so that a vector holds 16 positions. */
 struct kernels_kv {
-    const void *k; /* [head_size][KERNELS_PAGE] f16 or f32 */
-    const void *v; /* [KERNELS_PAGE][head_size] */
+    void *k; /* [head_size][KERNELS_PAGE] f16 or f32 */
+    void *v; /* [KERNELS_PAGE][head_size] */
 };
 
 /* Attention of the query heads that share one KV head, over pages that follow each other. */
@@ -78,6 +78,10 @@ struct kernels {
                      uint32_t n); /* y = gelu(g) * u; in place */
     /* g = max(0, g - (mean + k * std)), population std (Gemma 3n activation sparsity); in place. */
     void (*sparsify)(float *g, float k, uint32_t n);
+    /* AltUp predict: x[j] += sum over i of c[4 * j + i] * x[i], all from the old values; in place. */
+    void (*altup_predict)(float *const x[4], const float c[16], uint32_t n);
+    /* AltUp correct: e = o - x[0]; x[j] += e * (1 + s[j]); in place. */
+    void (*altup_correct)(float *const x[4], const float *o, const float s[4], uint32_t n);
     void (*tanh)(float *x, uint32_t n);
     void (*softcap)(float *x, float cap, uint32_t n); /* x = cap * tanh(x / cap) */
     /* half rotation: (x[i], x[i+n/2]) turned by the angle with cos[i], sin[i]; @n even; in place. */

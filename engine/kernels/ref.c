@@ -104,6 +104,25 @@ static void sparsify(float *g, float k, uint32_t n)
         g[i] = g[i] > cut ? g[i] - cut : 0.0f;
 }
 
+static void altup_predict(float *const x[4], const float c[16], uint32_t n)
+{
+    for (uint32_t k = 0; k < n; k++) {
+        const float old[4] = { x[0][k], x[1][k], x[2][k], x[3][k] };
+        for (int j = 0; j < 4; j++)
+            for (int i = 0; i < 4; i++)
+                x[j][k] += c[4 * j + i] * old[i];
+    }
+}
+
+static void altup_correct(float *const x[4], const float *o, const float s[4], uint32_t n)
+{
+    for (uint32_t k = 0; k < n; k++) {
+        const float e = o[k] - x[0][k];
+        for (int j = 0; j < 4; j++)
+            x[j][k] += e * (1.0f + s[j]);
+    }
+}
+
 static void tanh_all(float *x, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++)
@@ -205,6 +224,8 @@ const struct kernels *kernels_c(void)
         .gelu = gelu,
         .gelu_mul = gelu_mul,
         .sparsify = sparsify,
+        .altup_predict = altup_predict,
+        .altup_correct = altup_correct,
         .tanh = tanh_all,
         .softcap = softcap,
         .rope = rope,

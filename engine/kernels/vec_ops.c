@@ -120,6 +120,32 @@ static void sparsify(float *g, float k, uint32_t n)
     store(g, i, n, v16f_max(v16f_sub(load(g, i, n), v16f_set(cut)), v16f_set(0.0f)));
 }
 
+static void altup_predict(float *const x[4], const float c[16], uint32_t n)
+{
+    EACH(k, n)
+    {
+        v16f old[4];
+        for (int i = 0; i < 4; i++)
+            old[i] = load(x[i], k, n);
+        for (int j = 0; j < 4; j++) {
+            v16f z = old[j];
+            for (int i = 0; i < 4; i++)
+                z = v16f_fma(v16f_set(c[4 * j + i]), old[i], z);
+            store(x[j], k, n, z);
+        }
+    }
+}
+
+static void altup_correct(float *const x[4], const float *o, const float s[4], uint32_t n)
+{
+    EACH(k, n)
+    {
+        const v16f e = v16f_sub(load(o, k, n), load(x[0], k, n));
+        for (int j = 0; j < 4; j++)
+            store(x[j], k, n, v16f_fma(e, v16f_set(1.0f + s[j]), load(x[j], k, n)));
+    }
+}
+
 static void tanh_all(float *x, uint32_t n)
 {
     EACH(i, n)
@@ -165,6 +191,8 @@ const struct kernels VEC(vec_kernels) = {
     .sparsify = sparsify,
     .softcap = softcap,
     .rope = rope,
+    .altup_predict = altup_predict,
+    .altup_correct = altup_correct,
     .tanh = tanh_all,
     .kv_put = VEC(vec_kv_put),
     .attend = VEC(vec_attend),

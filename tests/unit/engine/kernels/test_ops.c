@@ -6,7 +6,7 @@
 #include "engine/kernels/kernels.h"
 #include "tests/unit/engine/kernels/random.h"
 
-enum { SETS_MAX = 8, LENGTH_MAX = 50, N_OPS = 16 };
+enum { SETS_MAX = 8, LENGTH_MAX = 50, N_OPS = 18 };
 
 /* Operator @op on inputs a, b, c of length n; the result to y. */
 static void apply(const struct kernels *k, int op, uint32_t n, float *y, const float *a,
