@@ -43,6 +43,11 @@ const char *chat_stop(const struct chat *c)
     return c->form == CHAT_FORM_PLAIN ? "\n" : NULL;
 }
 
+bool chat_leading_space(const struct chat *c)
+{
+    return c->form == CHAT_FORM_PLAIN;
+}
+
 static const char *role_name(enum chat_role role)
 {
     switch (role) {

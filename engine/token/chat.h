@@ -65,6 +65,9 @@ const char *chat_form_name(enum chat_form form);
  */
 const char *chat_stop(const struct chat *c);
 
+/** chat_leading_space() - true if an answer begins with a space that is no part of it (plain form: "A: Rome"). */
+bool chat_leading_space(const struct chat *c);
+
 /**
  * chat_render() - the tokens of a conversation
  * @turns: [n] optionally a system turn, then user and model in turns. A tool's result stands where a user's turn does.
