@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/engine.h"
+#include <assert.h>
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "engine/backend/cpu.h"
+
+struct engine {
+    struct engine_info info;
+    struct gguf *file;
+    struct config config;
+    struct weights *weights;
+    struct vocab *vocab;
+    struct level_table levels;
+    struct ple ple;
+    struct cpu cpu;
+    struct kv_pool *kv;
+    struct forward *forward;
+    struct forward_row *rows; /* [chunk] */
+    uint8_t *packed;          /* mapped */
+    size_t packed_bytes;
+};
+
+struct engine_seq {
+    struct engine *engine;
+    struct kv_table kv;
+};
+
+/* ---- opening ---- */
+
+static uint32_t cpus_allowed(void)
+{
+    cpu_set_t set;
+
+    if (sched_getaffinity(0, sizeof(set), &set) != 0) return 1;
+    const int n = CPU_COUNT(&set);
+    return n < 1 ? 1 : n > POOL_THREADS_MAX ? POOL_THREADS_MAX : (uint32_t)n;
+}
+
+static int choose_kernels(struct engine *e, const char *name, struct reason *why)
+{
+    const struct kernels *sets[16];
+    const size_t n = kernels_list(sets, 16);
+
+    if (!name || name[0] == '\0' || strcmp(name, "auto") == 0) {
+        e->cpu.k = sets[0];
+        return 0;
+    }
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(sets[i]->name, name) == 0) {
+            e->cpu.k = sets[i];
+            return 0;
+        }
+    reason_set(why, "kernel set '%.40s' is not known on this CPU: use 'auto' or 'c'", name);
+    return ENGINE_E_REFUSED;
+}
+
+struct packing {
+    struct matrix *m;
+    uint8_t *to;
+    uint32_t tiles_per_task;
+};
+
+static void pack_task(void *context, uint32_t i, void *scratch)
+{
+    const struct packing *p = context;
+    const uint32_t from = i * p->tiles_per_task, n = matrix_tiles(p->m->rows);
+
+    (void)scratch;
+    matrix_pack_tiles(p->m, from, from + p->tiles_per_task < n ? from + p->tiles_per_task : n,
+                      p->to);
+}
+
+struct pack_all {
+    struct engine *e;
+    const struct engine_options *o;
+    size_t at;
+    bool count; /* only add up the sizes */
+};
+
+static void pack_matrix(void *context, struct matrix *m)
+{
+    struct pack_all *a = context;
+    const size_t bytes = matrix_packed_bytes(m);
+    struct packing p = { .m = m,
+                         .to = a->e->packed + a->at,
+                         .tiles_per_task = 1 + 65536 / (uint32_t)(m->tile_bytes + 1) };
+
+    a->at += bytes;
+    if (a->count) return;
+    pool_run(a->e->cpu.pool, pack_task, &p,
+             (matrix_tiles(m->rows) + p.tiles_per_task - 1) / p.tiles_per_task);
+    (void)madvise((void *)((uintptr_t)m->raw & ~(uintptr_t)4095), (size_t)m->rows * m->raw_stride,
+                  MADV_DONTNEED); /* the file's pages are not needed again */
+    matrix_set_packed(m, p.to);
+    if (a->o->progress) a->o->progress(a->o->progress_context, "pack", a->at, a->e->packed_bytes);
+}
+
+static int pack(struct engine *e, const struct engine_options *o)
+{
+    struct pack_all a = { .e = e, .o = o, .count = true };
+
+    weights_each(e->weights, &e->config, pack_matrix, &a);
+    e->packed_bytes = a.at;
+    void *m =
+        mmap(NULL, e->packed_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (m == MAP_FAILED) return err_raise(-ENOMEM);
+    e->packed = m;
+    (void)madvise(m, e->packed_bytes, MADV_HUGEPAGE);
+    a = (struct pack_all){ .e = e, .o = o };
+    weights_each(e->weights, &e->config, pack_matrix, &a);
+    (void)mprotect(m, e->packed_bytes, PROT_READ);
+    return 0;
+}
+
+static void add_bytes(void *context, struct matrix *m)
+{
+    *(uint64_t *)context +=
+        (uint64_t)m->rows * (m->packed ? m->tile_bytes / MATRIX_TILE : m->raw_stride);
+}
+
+static int make_kv(struct engine *e, const struct engine_options *o)
+{
+    const struct config *c = &e->config;
+    struct kv_shape s = { .n_heads = c->n_kv_heads,
+                          .head_size = c->head_size,
+                          .window = c->window ? c->window : UINT32_MAX,
+                          .f32 = o->kv_f32 };
+    /* a sequence of full context needs every full page, and of the sliding ones its window and the chunk that is being added */
+    const uint32_t in_window = s.window < e->info.context ? s.window : e->info.context;
+    const uint64_t one[KV_KINDS] = { (e->info.context + KERNELS_PAGE - 1) / KERNELS_PAGE,
+                                     (in_window + e->info.chunk) / KERNELS_PAGE + 2 };
+    uint32_t n[KV_KINDS];
+
+    for (uint32_t l = 0; l < c->first_shared; l++)
+        s.n_layers[c->full[l] ? KV_FULL : KV_SLIDING]++;
+    const uint64_t one_bytes =
+        one[KV_FULL] * kv_page_bytes(&s, KV_FULL) + one[KV_SLIDING] * kv_page_bytes(&s, KV_SLIDING);
+    /* in 1/64 of a sequence; at least one must fit, or nothing could run */
+    uint64_t share = o->kv_bytes ? o->kv_bytes * 64 / one_bytes : 2 * 64;
+    if (share < 64) share = 64;
+    for (int k = 0; k < KV_KINDS; k++) {
+        const uint64_t pages = one[k] * share / 64;
+        n[k] = kv_page_bytes(&s, k) == 0 ? 0
+               : pages > UINT32_MAX / 2  ? UINT32_MAX / 2
+                                         : (uint32_t)pages;
+        e->info.pages_total[k] = n[k];
+    }
+    const int r = kv_pool_new(&s, n, &e->kv);
+    return r < 0 ? err_pass(r) : 0;
+}
+
+static int load(struct engine *e, int fd, struct reason *why)
+{
+    size_t n = 0;
+    int r = gguf_open(fd, why, &e->file);
+
+    if (r != 0) return r < 0 ? err_pass(r) : r;
+    r = config_load(e->file, why, &e->config);
+    if (r == 0) r = weights_load(e->file, &e->config, why, &e->weights);
+    if (r == 0) r = vocab_load(e->file, why, &e->vocab);
+    if (r != 0) return r < 0 ? err_pass(r) : r;
+    if (vocab_size(e->vocab) > e->weights->vocab) {
+        reason_set(why, "model file: %u tokens, but tensor 'token_embd.weight' has only %u rows",
+                   vocab_size(e->vocab), e->weights->vocab);
+        return ENGINE_E_REFUSED;
+    }
+    level_table_init(&e->levels, &e->config);
+    e->info.config = &e->config;
+    e->info.vocab = e->weights->vocab;
+    e->info.unused_tensors = e->weights->n_unused;
+    const struct gguf_tensor *t = gguf_tensors(e->file, &n);
+    for (size_t i = 0; i < n; i++)
+        e->info.parameters += t[i].dims[0] * t[i].dims[1] * t[i].dims[2] * t[i].dims[3];
+    if (e->config.arch != CONFIG_GEMMA3N) return 0;
+    r = ple_init(&e->ple, fd, e->weights->ple_table, e->weights->ple_rows);
+    return r < 0 ? err_pass(r) : 0;
+}
+
+static int reserve(struct engine *e, const struct engine_options *o)
+{
+    const uint32_t most =
+        e->config.context < ENGINE_CONTEXT_DEFAULT ? e->config.context : ENGINE_CONTEXT_DEFAULT;
+
+    e->info.context = o->context == 0                  ? most
+                      : o->context < e->config.context ? o->context
+                                                       : e->config.context;
+    e->info.chunk = o->chunk == 0                 ? ENGINE_CHUNK_DEFAULT
+                    : o->chunk < ENGINE_CHUNK_MAX ? o->chunk
+                                                  : ENGINE_CHUNK_MAX;
+    e->info.threads = o->threads == 0                 ? cpus_allowed()
+                      : o->threads < POOL_THREADS_MAX ? o->threads
+                                                      : POOL_THREADS_MAX;
+    e->info.kernels = e->cpu.k->name;
+    int r = pool_new(e->info.threads, KERNELS_SCRATCH, &e->cpu.pool);
+    if (r == 0 && e->cpu.k->packed) r = pack(e, o);
+    if (r == 0) r = make_kv(e, o);
+    if (r < 0) return err_pass(r);
+    e->rows = calloc(e->info.chunk, sizeof(*e->rows));
+    if (!e->rows) return err_raise(-ENOMEM);
+    const struct forward_parts parts = { .config = &e->config,
+                                         .weights = e->weights,
+                                         .cpu = e->cpu,
+                                         .ple = &e->ple,
+                                         .kv = e->kv,
+                                         .rows_max = e->info.chunk };
+    r = forward_new(&parts, &e->forward);
+    if (r < 0) return err_pass(r);
+    weights_each(e->weights, &e->config, add_bytes, &e->info.weights_bytes);
+    e->info.step_bytes = e->info.weights_bytes;
+    if (e->weights->head.raw != e->weights->embed.raw ||
+        e->weights->head.packed != e->weights->embed.packed) {
+        uint64_t embed = 0;
+        add_bytes(&embed, &e->weights->embed);
+        e->info.step_bytes -= embed; /* a row is looked up, the table is not swept */
+    }
+    return 0;
+}
+
+int engine_open(int fd, const struct engine_options *o, struct reason *why, struct engine **ret)
+{
+    struct engine *e = calloc(1, sizeof(*e));
+
+    if (!e) return err_raise(-ENOMEM);
+    e->ple.fd = -1;
+    int r = choose_kernels(e, o->kernels, why);
+    if (r == 0) r = load(e, fd, why);
+    if (r == 0) r = reserve(e, o);
+    if (r != 0) {
+        engine_free(e);
+        return r < 0 ? err_pass(r) : r;
+    }
+    *ret = e;
+    return 0;
+}
+
+struct engine *engine_free(struct engine *e)
+{
+    if (!e) return NULL;
+    forward_free(e->forward);
+    kv_pool_free(e->kv);
+    pool_free(e->cpu.pool);
+    if (e->packed) (void)munmap(e->packed, e->packed_bytes);
+    ple_deinit(&e->ple);
+    vocab_free(e->vocab);
+    weights_free(e->weights);
+    gguf_free(e->file);
+    free(e->rows);
+    free(e);
+    return NULL;
+}
+
+const struct engine_info *engine_info(const struct engine *e)
+{
+    return &e->info;
+}
+
+const struct gguf *engine_file(const struct engine *e)
+{
+    return e->file;
+}
+
+const struct vocab *engine_vocab(const struct engine *e)
+{
+    return e->vocab;
+}
+
+const struct level_table *engine_levels(const struct engine *e)
+{
+    return &e->levels;
+}
+
+int engine_levels_json(struct engine *e, const char *text, size_t n, struct reason *why)
+{
+    uint32_t block = 1;
+
+    for (uint32_t l = 0; l < e->config.n_layers; l++) {
+        const uint32_t b = quant_find(e->weights->layer[l].down.type)->block_values;
+        if (b > block) block = b;
+    }
+    return level_table_json(&e->levels, &e->config, block, text, n, why);
+}
+
+uint32_t engine_pages_used(const struct engine *e, int kind)
+{
+    return kv_pool_used(e->kv, kind);
+}
+
+void engine_watch(struct engine *e, const struct forward_tap *tap)
+{
+    forward_watch(e->forward, tap);
+}
+
+/* ---- sequences and steps ---- */
+
+int engine_seq_new(struct engine *e, struct engine_seq **ret)
+{
+    struct engine_seq *s = calloc(1, sizeof(*s));
+
+    if (!s) return err_raise(-ENOMEM);
+    s->engine = e;
+    const int r = kv_table_init(&s->kv, e->kv, e->info.context);
+    if (r < 0) {
+        free(s);
+        return err_pass(r);
+    }
+    *ret = s;
+    return 0;
+}
+
+struct engine_seq *engine_seq_free(struct engine_seq *s)
+{
+    if (!s) return NULL;
+    kv_table_deinit(&s->kv);
+    free(s);
+    return NULL;
+}
+
+uint32_t engine_seq_length(const struct engine_seq *s)
+{
+    return s->kv.length;
+}
+
+uint32_t engine_seq_pages(const struct engine_seq *s, int kind)
+{
+    return kv_table_pages(&s->kv, kind);
+}
+
+/* The rows of one item, from row @n on. Return: how many rows there are now. */
+static uint32_t add_rows(struct engine *e, const struct engine_item *it, uint32_t n)
+{
+    for (uint32_t i = 0; i < it->n; i++)
+        e->rows[n++] =
+            (struct forward_row){ .token = it->tokens[i],
+                                  .position = it->seq->kv.length + i,
+                                  .kv = &it->seq->kv,
+                                  .level = it->level,
+                                  .want = it->want == ENGINE_WANT_ALL ||
+                                          (it->want == ENGINE_WANT_LAST && i + 1 == it->n) };
+    return n;
+}
+
+int engine_step(struct engine *e, struct engine_item *items, size_t n_items, float *logits)
+{
+    uint32_t n = 0;
+
+    for (size_t i = 0; i < n_items; i++) {
+        struct engine_item *it = &items[i];
+        assert(it->n > 0 && it->seq->engine == e && it->seq->kv.length + it->n <= e->info.context &&
+               n + it->n <= e->info.chunk);
+        it->starved = kv_table_extend(&it->seq->kv, it->n) == KV_E_STARVED;
+        if (!it->starved) n = add_rows(e, it, n);
+    }
+    if (n == 0) return 0;
+    const int r = forward_step(e->forward, e->rows, n, logits);
+    if (r < 0) return err_pass(r);
+    for (size_t i = 0; i < n_items; i++)
+        if (!items[i].starved) kv_table_advance(&items[i].seq->kv, items[i].n);
+    return 0;
+}

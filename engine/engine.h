@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * engine/engine.h: the facade of the engine: an open model, sequences, and steps over a batch of them. No sockets, no
+ * event loop, no global state. All memory is reserved by engine_open() and engine_seq_new(); a step allocates nothing.
+ * One thread at a time uses an engine and its sequences; the engine's own threads work inside a call.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/reason.h"
+#include "engine/gemma3n/config.h"
+#include "engine/gemma3n/forward.h"
+#include "engine/gemma3n/level.h"
+#include "engine/token/vocab.h"
+
+enum { ENGINE_CHUNK_DEFAULT = 128, ENGINE_CHUNK_MAX = 4096, ENGINE_CONTEXT_DEFAULT = 4096 };
+enum {
+    ENGINE_E_REFUSED = GGUF_E_REFUSED
+}; /* outcome: the model file or an option makes no sense; the reason says what */
+
+struct engine_options {
+    const char *kernels; /* "auto" (also NULL), "c", or the name of a set of this CPU */
+    uint32_t threads;    /* 0: one per CPU that this process may run on */
+    uint32_t
+        context; /* tokens that one sequence may have; 0: the model's, at most ENGINE_CONTEXT_DEFAULT */
+    uint32_t chunk;    /* most rows of one step; 0: ENGINE_CHUNK_DEFAULT */
+    uint64_t kv_bytes; /* size of the KV pool; 0: room for two sequences of full context */
+    bool kv_f32;       /* f32 KV instead of f16 */
+    void (*progress)(void *context, const char *what, uint64_t done,
+                     uint64_t total); /* may be NULL; "pack" in bytes */
+    void *progress_context;
+};
+
+struct engine;
+
+struct engine_info {
+    const struct config *config;
+    const char *kernels; /* "avx512-vnni" */
+    uint32_t threads, context, chunk;
+    uint32_t vocab; /* width of a row of logits */
+    uint32_t pages_total[KV_KINDS];
+    uint64_t parameters;     /* values of all tensors */
+    uint64_t weights_bytes;  /* of the matrices in memory, without the per-layer-embedding table */
+    uint64_t step_bytes;     /* weights that one decoded token reads at the whole level */
+    uint32_t unused_tensors; /* of the file */
+};
+
+/**
+ * engine_open() - load the model in @fd and reserve everything that steps need
+ * @fd: a GGUF file, borrowed; it is duplicated where it stays in use.
+ * Return: 0 and @ret, owned; ENGINE_E_REFUSED (@why); -ENOMEM; another -errno.
+ */
+int engine_open(int fd, const struct engine_options *o, struct reason *why, struct engine **ret);
+struct engine *engine_free(struct engine *e);
+
+const struct engine_info *engine_info(const struct engine *e);
+const struct gguf *engine_file(const struct engine *e);
+const struct vocab *engine_vocab(const struct engine *e);
+const struct level_table *engine_levels(const struct engine *e);
+/** engine_levels_json() - add rows to the level table; see level_table_json(). No sequence may be in use by level meanwhile. */
+int engine_levels_json(struct engine *e, const char *text, size_t n, struct reason *why);
+/** engine_pages_used() - KV pages of @kind that sequences hold. */
+uint32_t engine_pages_used(const struct engine *e, int kind);
+/** engine_watch() - look at inner tensors; see forward_watch(). */
+void engine_watch(struct engine *e, const struct forward_tap *tap);
+
+struct engine_seq; /* the KV of a sequence */
+
+/** engine_seq_new() - an empty sequence. Return: 0 and @ret, owned; -ENOMEM. */
+int engine_seq_new(struct engine *e, struct engine_seq **ret);
+struct engine_seq *engine_seq_free(struct engine_seq *s);
+/** engine_seq_length() - tokens whose KV is there. */
+uint32_t engine_seq_length(const struct engine_seq *s);
+/** engine_seq_pages() - KV pages of @kind that it holds. */
+uint32_t engine_seq_pages(const struct engine_seq *s, int kind);
+
+enum engine_want { ENGINE_WANT_NONE, ENGINE_WANT_LAST, ENGINE_WANT_ALL };
+
+struct engine_item {
+    struct engine_seq *seq; /* each at most once in a batch */
+    const uint32_t *tokens; /* [n] that follow what the sequence has; each < vocab */
+    uint32_t n;             /* > 0; the length then stays within the context */
+    const struct level *level;
+    enum engine_want want; /* logits of which of the tokens */
+    bool starved;          /* out: left out, because no KV page was free */
+};
+
+/**
+ * engine_step() - process a batch
+ * @items: [n_items], together at most info.chunk tokens.
+ * @logits: receives the wanted rows, [vocab] each, in the order of the items (starved ones have none). May be NULL if none are wanted.
+ * Return: 0; -errno of reading the model file (the sequences are then as before).
+ */
+int engine_step(struct engine *e, struct engine_item *items, size_t n_items, float *logits);

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* engine/gemma3n/work.h: what the parts of the forward pass share (forward.c, attention.c, ffn.c, text.c, gemma3.c); private to this folder. */
+#pragma once
+#include "engine/gemma3n/forward.h"
+
+struct forward {
+    struct forward_parts p;
+    const struct forward_tap *tap;
+    const struct forward_row *row; /* [n] of this step */
+    uint32_t n, n_want;
+    struct rows all;                        /* every row */
+    struct rows active;                     /* those that run the present layer */
+    uint32_t layer;                         /* the present one */
+    uint16_t *at_all, *at_active, *at_some; /* [rows_max] each */
+    void *memory;                           /* everything below */
+    size_t memory_bytes;
+    struct rope rope[KV_KINDS];
+    uint32_t kv_index
+        [CONFIG_LAYERS_MAX]; /* number of each layer that makes KV among those of its kind */
+    /* Per row; widths as in weights.h. Strides are the widths rounded up to 32. */
+    float *stream[CONFIG_STREAMS]; /* [D] residual streams; gemma3 uses the first */
+    struct act embed; /* [D] input embedding, gemma3n: also the source of the per-layer inputs */
+    struct act norm;  /* [D] input of attention and LAuReL */
+    float *q, *k, *v; /* [Q], [K], [K] */
+    struct act heads; /* [Q] output of the heads */
+    float *attn;      /* [D] */
+    struct act laurel_mid;                    /* [R] */
+    float *laurel;                            /* [D] */
+    float *mid;                               /* [D] between attention and FFN */
+    struct act ffn_in;                        /* [D] */
+    struct act gate;                          /* [F] gate, then the activated units */
+    float *up;                                /* [F] */
+    float *ffn;                               /* [D] */
+    float *ple;                               /* [P] per-layer input of the present layer */
+    struct act ple_mid;                       /* [P] */
+    uint8_t *ple_row;                         /* [row_bytes] blocks of the table's row */
+    float *cosine[KV_KINDS], *sine[KV_KINDS]; /* [head_size / 2] */
+    uint32_t stride_d, stride_q, stride_k, stride_f, stride_p, half;
+};
+
+/** work_row() - row @i of a buffer. */
+static inline float *work_row(float *base, uint32_t stride, uint32_t i)
+{
+    return base + (size_t)i * stride;
+}
+
+/** work_act() - row @i of f. */
+static inline float *work_act(const struct act *a, uint32_t i)
+{
+    return a->f + (size_t)i * a->cols_max;
+}
+
+static inline void work_see(const struct forward *f, const char *name, uint32_t row, const float *x,
+                            uint32_t n)
+{
+    if (f->tap) f->tap->see(f->tap->context, name, f->layer, row, x, n);
+}
+
+/** attention_run() - q, k, v of the active rows (just multiplied) to f->heads: norms, rotation, KV, attention. */
+void attention_run(struct forward *f);
+
+/** ffn_run() - f->ffn_in of the active rows to f->ffn, each at the width of its level. */
+void ffn_run(struct forward *f);
+
+/** text_layers() - gemma3n: f->embed to f->norm of the wanted rows, ready for the head. Return: 0, -errno. */
+int text_layers(struct forward *f);
+
+/** gemma3_layers() - the same for gemma3. */
+int gemma3_layers(struct forward *f);
+
+/** forward_activate() - make the rows that run layer @l the active ones. Return: false if there are none. */
+bool forward_activate(struct forward *f, uint32_t l);

@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Products of packed matrices with rows of activations. What fixes the bits:
+ *   quantised types: y = sum over blocks b, ascending, of fma(s_b * d_b, (float)i_b, y), where s_b is the weight scale, d_b the
+ *   activation scale and i_b the exact integer sum of the block (two sums of 16 for Q6_K); types with a minimum then
+ *   add fma(m_b * d_b, (float)sum_b, y).
+ *   float types: y = sum over inputs k, ascending, of fma(w_k, x_k, y).
+ * Vectors run over 16 output rows, so neither the number of rows of x nor the way of blocking enters.
+ *
+ * Few rows of x (decode): weights are unpacked in registers and used at once; memory is the limit. Many rows (prefill): two
+ * tiles are unpacked to a panel in the first-level cache, and a register tile of VEC_R x VEC_T sums goes over it.
+ */
+#include <assert.h>
+#include "engine/kernels/kernels.h"
+#include "engine/kernels/simd.h"
+#include "engine/kernels/vec.h"
+
+/* Register tile: how many sums fit the registers of this instruction set. */
+#if defined(__AVX512F__)
+enum { VEC_R = 2, VEC_T = 6 };
+#elif defined(__aarch64__)
+enum { VEC_R = 1, VEC_T = 3 };
+#else
+enum { VEC_R = 1, VEC_T = 3 };
+#endif
+
+enum {
+    DIRECT_MAX = 4,    /* rows of x up to which weights are used straight from registers */
+    PANEL_BLOCKS = 16, /* 512 inputs: two tiles of them take 20 KB */
+    FLOAT_R = 4, /* tiles at once for float types and one row: hides the latency of the sums */
+    FLOAT_T = 4,
+};
+
+/* ---- one block of 32 inputs x 16 rows ---- */
+
+struct scales {
+    v16f s[2],
+        m; /* s[1] for Q6_K's second half; m for types with a minimum (already negated for K types) */
+};
+
+SIMD_INLINE bool has_min(enum quant_type t)
+{
+    return t == QUANT_Q4_1 || t == QUANT_Q5_1 || t == QUANT_Q4_K || t == QUANT_Q5_K;
+}
+
+/* log2 of what the stored integers are larger than the values, or -1 for nothing. */
+SIMD_INLINE int offset_log2(enum quant_type t)
+{
+    return t == QUANT_Q4_0                        ? 3
+           : t == QUANT_Q5_0                      ? 4
+           : t == QUANT_Q6_K                      ? 5
+           : t == QUANT_Q8_0 && SIMD_S8_BIAS != 0 ? 7
+                                                  : -1;
+}
+
+SIMD_INLINE struct scales scales_load(enum quant_type t, const struct matrix *w,
+                                      const uint8_t *tile, uint32_t b)
+{
+    struct scales r = { 0 };
+    const uint32_t n_blocks = w->cols / MATRIX_BLOCK;
+
+    if (t == QUANT_Q4_1 || t == QUANT_Q5_1) {
+        r.s[0] = v16f_load_f16((const uint16_t *)(const void *)(tile + 64 * (size_t)b));
+        r.m = v16f_load_f16((const uint16_t *)(const void *)(tile + 64 * (size_t)b + 32));
+    } else if (t == QUANT_Q4_K || t == QUANT_Q5_K) {
+        const uint8_t *super = tile + 32 * (size_t)n_blocks + 64 * (size_t)(b / 8);
+        r.s[0] = v16f_mul(v16f_load_f16((const uint16_t *)(const void *)super),
+                          v16f_load_u8(tile + 32 * (size_t)b));
+        r.m = v16f_mul(v16f_load_f16((const uint16_t *)(const void *)(super + 32)),
+                       v16f_load_u8(tile + 32 * (size_t)b + 16));
+        r.m = v16f_sub(v16f_set(0.0f), r.m);
+    } else if (t == QUANT_Q6_K) {
+        const uint8_t *super = tile + 32 * (size_t)n_blocks + 32 * (size_t)(b / 8);
+        const v16f d = v16f_load_f16((const uint16_t *)(const void *)super);
+        r.s[0] = v16f_mul(d, v16f_load_s8((const int8_t *)tile + 32 * (size_t)b));
+        r.s[1] = v16f_mul(d, v16f_load_s8((const int8_t *)tile + 32 * (size_t)b + 16));
+    } else {
+        r.s[0] = v16f_load_f16((const uint16_t *)(const void *)(tile + 32 * (size_t)b));
+    }
+    return r;
+}
+
+SIMD_INLINE void unpack(enum quant_type t, const struct matrix *w, const uint8_t *tile, uint32_t b,
+                        v64u out[8])
+{
+    const uint8_t *low = tile + w->low_at + (size_t)b * (t == QUANT_Q8_0 ? 512 : 256);
+
+    if (t == QUANT_Q8_0) {
+        for (int g = 0; g < 8; g++)
+            out[g] = v64u_from_s8(v64u_load(low + 64 * g));
+        return;
+    }
+    for (int j = 0; j < 4; j++) {
+        const v64u v = v64u_load(low + 64 * j);
+        out[2 * j] = v64u_low4(v);
+        out[2 * j + 1] = v64u_high4(v);
+    }
+    if (t == QUANT_Q5_0 || t == QUANT_Q5_1 || t == QUANT_Q5_K) {
+        const v64u h = v64u_load(tile + w->high_at + 64 * (size_t)b);
+        for (int g = 0; g < 8; g++)
+            out[g] = v64u_or_bits(out[g], h, g - 4, 0x10);
+    }
+    if (t == QUANT_Q6_K) {
+        const v64u h0 = v64u_load(tile + w->high_at + 128 * (size_t)b);
+        const v64u h1 = v64u_load(tile + w->high_at + 128 * (size_t)b + 64);
+        for (int g = 0; g < 8; g++)
+            out[g] = v64u_or_bits(out[g], g < 4 ? h0 : h1, 2 * (g % 4) - 4, 0x30);
+    }
+}
+
+SIMD_INLINE v16i dot_start(enum quant_type t, int32_t sum)
+{
+    const int k = offset_log2(t);
+
+    return k < 0 ? v16i_set(0) : v16i_sub(v16i_set(0), v16i_shl(v16i_set(sum), k));
+}
+
+SIMD_INLINE v16i dot_step(enum quant_type t, v16i acc, v64u w, const int8_t *q)
+{
+    return t == QUANT_Q8_0 ? v16i_dot_s8(acc, w, q) : v16i_dot(acc, w, q);
+}
+
+/* One row of x: where its block @b begins. */
+struct x_block {
+    const int8_t *q;
+    const float *d;
+    const int32_t *sum, *sum16;
+};
+
+SIMD_INLINE struct x_block x_block_at(const struct act *x, uint32_t row, uint32_t b)
+{
+    const size_t n = x->cols_max, at = row * n + (size_t)b * MATRIX_BLOCK;
+
+    return (struct x_block){ x->q + at, x->d + at / 32, x->sum + at / 32, x->sum16 + at / 16 };
+}
+
+/* The float part of a block; the order of operations here is the definition of the result. */
+SIMD_INLINE v16f block_add(enum quant_type t, v16f acc, const struct scales *s, v16i i0, v16i i1,
+                           struct x_block x)
+{
+    const v16f d = v16f_set(*x.d);
+
+    acc = v16f_fma(v16f_mul(s->s[0], d), v16i_to_f(i0), acc);
+    if (t == QUANT_Q6_K) acc = v16f_fma(v16f_mul(s->s[1], d), v16i_to_f(i1), acc);
+    if (has_min(t)) acc = v16f_fma(v16f_mul(s->m, d), v16i_to_f(v16i_set(*x.sum)), acc);
+    return acc;
+}
+
+/* ---- few rows: from registers ---- */
+
+SIMD_INLINE float *y_at(const struct kernels_matmul *j, uint32_t i, uint32_t row)
+{
+    return j->y + j->at[i] * j->y_stride + row;
+}
+
+SIMD_INLINE v16f y_load(const struct kernels_matmul *j, uint32_t i, uint32_t row)
+{
+    if (!j->add) return v16f_set(0.0f);
+    return v16f_load_n(y_at(j, i, row), (int)(j->w->rows - row));
+}
+
+SIMD_INLINE void y_store(const struct kernels_matmul *j, uint32_t i, uint32_t row, v16f v)
+{
+    v16f_store_n(y_at(j, i, row), v, (int)(j->w->rows - row));
+}
+
+SIMD_INLINE void direct(enum quant_type t, const struct kernels_matmul *j, uint32_t row,
+                        uint32_t i0, const uint32_t T)
+{
+    const uint8_t *tile = j->w->packed + row / MATRIX_TILE * j->w->tile_bytes;
+    v16f acc[DIRECT_MAX];
+
+    for (uint32_t i = 0; i < T; i++)
+        acc[i] = y_load(j, i0 + i, row);
+    for (uint32_t b = j->k0 / MATRIX_BLOCK; b < j->k1 / MATRIX_BLOCK; b++) {
+        v64u w[8];
+        const struct scales s = scales_load(t, j->w, tile, b);
+        unpack(t, j->w, tile, b, w);
+        for (uint32_t i = 0; i < T; i++) {
+            const struct x_block x = x_block_at(j->x, j->at[i0 + i], b);
+            v16i n0 = dot_start(t, t == QUANT_Q6_K ? x.sum16[0] : *x.sum),
+                 n1 = dot_start(t, x.sum16[1]);
+            for (int g = 0; g < 8; g++) {
+                if (t == QUANT_Q6_K && g >= 4)
+                    n1 = dot_step(t, n1, w[g], x.q + 4 * g);
+                else
+                    n0 = dot_step(t, n0, w[g], x.q + 4 * g);
+            }
+            acc[i] = block_add(t, acc[i], &s, n0, n1, x);
+        }
+    }
+    for (uint32_t i = 0; i < T; i++)
+        y_store(j, i0 + i, row, acc[i]);
+}
+
+/* ---- many rows: through a panel ---- */
+
+struct panel {
+    uint8_t w[VEC_R][PANEL_BLOCKS][8][64];
+    struct {
+        float s[2][16], m[16];
+    } scales[VEC_R][PANEL_BLOCKS];
+};
+_Static_assert(sizeof(struct panel) <= KERNELS_SCRATCH, "the panel fits the scratch");
+
+SIMD_INLINE void panel_fill(enum quant_type t, const struct kernels_matmul *j, uint32_t row,
+                            uint32_t b0, uint32_t n_blocks, const int R, struct panel *p)
+{
+    for (int r = 0; r < R; r++) {
+        const uint8_t *tile = j->w->packed + (row / MATRIX_TILE + (uint32_t)r) * j->w->tile_bytes;
+        for (uint32_t b = 0; b < n_blocks; b++) {
+            v64u w[8];
+            const struct scales s = scales_load(t, j->w, tile, b0 + b);
+            unpack(t, j->w, tile, b0 + b, w);
+            for (int g = 0; g < 8; g++)
+                v64u_store(p->w[r][b][g], w[g]);
+            v16f_store(p->scales[r][b].s[0], s.s[0]);
+            if (t == QUANT_Q6_K) v16f_store(p->scales[r][b].s[1], s.s[1]);
+            if (has_min(t)) v16f_store(p->scales[r][b].m, s.m);
+        }
+    }
+}
+
+/* T rows of x from the i0-th listed on, R tiles from @row on, blocks [b0, b0 + n_blocks). */
+SIMD_INLINE void panel_run(enum quant_type t, const struct kernels_matmul *j, uint32_t row,
+                           uint32_t i0, uint32_t b0, uint32_t n_blocks, bool first, const int R,
+                           const int T, const struct panel *p)
+{
+    v16f acc[VEC_R][VEC_T];
+    struct x_block x[VEC_T];
+
+    for (int i = 0; i < T; i++) {
+        x[i] = x_block_at(j->x, j->at[i0 + (uint32_t)i], b0);
+        for (int r = 0; r < R; r++) {
+            const uint32_t at = row + (uint32_t)r * MATRIX_TILE;
+            acc[r][i] = first && !j->add
+                            ? v16f_set(0.0f)
+                            : v16f_load_n(y_at(j, i0 + (uint32_t)i, at), (int)(j->w->rows - at));
+        }
+    }
+    for (uint32_t b = 0; b < n_blocks; b++) {
+        for (int half = 0; half < (t == QUANT_Q6_K ? 2 : 1); half++) {
+            const int g0 = half * 4, g1 = t == QUANT_Q6_K ? g0 + 4 : 8;
+            v16i n[VEC_R][VEC_T];
+            for (int i = 0; i < T; i++) {
+                const v16i start = dot_start(t, t == QUANT_Q6_K ? x[i].sum16[2 * b + (uint32_t)half]
+                                                                : x[i].sum[b]);
+                for (int r = 0; r < R; r++)
+                    n[r][i] = start;
+            }
+#pragma GCC unroll 8
+            for (int g = g0; g < g1; g++) {
+                v64u w[VEC_R];
+                for (int r = 0; r < R; r++)
+                    w[r] = v64u_load(p->w[r][b][g]);
+                for (int i = 0; i < T; i++)
+                    for (int r = 0; r < R; r++)
+                        n[r][i] = dot_step(t, n[r][i], w[r], x[i].q + 32 * (size_t)b + 4 * g);
+            }
+            for (int i = 0; i < T; i++) {
+                const v16f d = v16f_set(x[i].d[b]);
+                for (int r = 0; r < R; r++)
+                    acc[r][i] = v16f_fma(v16f_mul(v16f_load(p->scales[r][b].s[half]), d),
+                                         v16i_to_f(n[r][i]), acc[r][i]);
+            }
+        }
+        if (has_min(t))
+            for (int i = 0; i < T; i++) {
+                const v16f d = v16f_set(x[i].d[b]), sum = v16i_to_f(v16i_set(x[i].sum[b]));
+                for (int r = 0; r < R; r++)
+                    acc[r][i] = v16f_fma(v16f_mul(v16f_load(p->scales[r][b].m), d), sum, acc[r][i]);
+            }
+    }
+    for (int i = 0; i < T; i++)
+        for (int r = 0; r < R; r++)
+            y_store(j, i0 + (uint32_t)i, row + (uint32_t)r * MATRIX_TILE, acc[r][i]);
+}
+
+SIMD_INLINE void panel_rows(enum quant_type t, const struct kernels_matmul *j, uint32_t row,
+                            const int R, struct panel *p)
+{
+    const uint32_t b_end = j->k1 / MATRIX_BLOCK;
+
+    for (uint32_t b = j->k0 / MATRIX_BLOCK; b < b_end; b += PANEL_BLOCKS) {
+        const uint32_t n = b_end - b < PANEL_BLOCKS ? b_end - b : PANEL_BLOCKS;
+        const bool first = b == j->k0 / MATRIX_BLOCK;
+        uint32_t i = 0;
+        panel_fill(t, j, row, b, n, R, p);
+        for (; i + VEC_T <= j->n; i += VEC_T)
+            panel_run(t, j, row, i, b, n, first, R, VEC_T, p);
+        for (; i + 2 <= j->n; i += 2)
+            panel_run(t, j, row, i, b, n, first, R, 2, p);
+        if (i < j->n) panel_run(t, j, row, i, b, n, first, R, 1, p);
+    }
+}
+
+SIMD_INLINE void quantised(enum quant_type t, const struct kernels_matmul *j, uint32_t row0,
+                           uint32_t row1, void *scratch)
+{
+    uint32_t row = row0;
+
+    if (j->k0 == j->k1 && !j->add) { /* nothing to add up: zeros */
+        for (uint32_t i = 0; i < j->n; i++)
+            memset(y_at(j, i, row0), 0, (row1 - row0) * sizeof(float));
+        return;
+    }
+    if (j->n <= DIRECT_MAX) {
+        for (; row < row1; row += MATRIX_TILE)
+            switch (j->n) {
+            case 1:
+                direct(t, j, row, 0, 1);
+                break;
+            case 2:
+                direct(t, j, row, 0, 2);
+                break;
+            case 3:
+                direct(t, j, row, 0, 3);
+                break;
+            case 4:
+                direct(t, j, row, 0, 4);
+                break;
+            }
+        return;
+    }
+    for (; row + (VEC_R - 1) * MATRIX_TILE < row1; row += VEC_R * MATRIX_TILE)
+        panel_rows(t, j, row, VEC_R, scratch);
+    if (row < row1) panel_rows(t, j, row, 1, scratch);
+}
+
+/* ---- float types ---- */
+
+SIMD_INLINE v16f weights(enum quant_type t, const uint8_t *tile, uint32_t k)
+{
+    if (t == QUANT_F32) return v16f_load((const float *)(const void *)tile + 16 * (size_t)k);
+    if (t == QUANT_F16) return v16f_load_f16((const uint16_t *)(const void *)tile + 16 * (size_t)k);
+    return v16f_load_bf16((const uint16_t *)(const void *)tile + 16 * (size_t)k);
+}
+
+SIMD_INLINE void floats_run(enum quant_type t, const struct kernels_matmul *j, uint32_t row,
+                            uint32_t i0, const int R, const int T)
+{
+    const uint8_t *tile = j->w->packed + row / MATRIX_TILE * j->w->tile_bytes;
+    const float *x[FLOAT_T];
+    v16f acc[FLOAT_R][FLOAT_T];
+
+    for (int i = 0; i < T; i++) {
+        x[i] = j->x->f + j->at[i0 + (uint32_t)i] * (size_t)j->x->cols_max;
+        for (int r = 0; r < R; r++)
+            acc[r][i] = y_load(j, i0 + (uint32_t)i, row + (uint32_t)r * MATRIX_TILE);
+    }
+    for (uint32_t k = j->k0; k < j->k1; k++)
+        for (int r = 0; r < R; r++) {
+            const v16f w = weights(t, tile + (size_t)r * j->w->tile_bytes, k);
+            for (int i = 0; i < T; i++)
+                acc[r][i] = v16f_fma(w, v16f_set(x[i][k]), acc[r][i]);
+        }
+    for (int i = 0; i < T; i++)
+        for (int r = 0; r < R; r++)
+            y_store(j, i0 + (uint32_t)i, row + (uint32_t)r * MATRIX_TILE, acc[r][i]);
+}
+
+SIMD_INLINE void floats(enum quant_type t, const struct kernels_matmul *j, uint32_t row0,
+                        uint32_t row1)
+{
+    uint32_t row = row0;
+
+    for (; row + (FLOAT_R - 1) * MATRIX_TILE < row1; row += FLOAT_R * MATRIX_TILE) {
+        uint32_t i = 0;
+        for (; i + FLOAT_T <= j->n; i += FLOAT_T)
+            floats_run(t, j, row, i, FLOAT_R, FLOAT_T);
+        for (; i < j->n; i++)
+            floats_run(t, j, row, i, FLOAT_R, 1);
+    }
+    for (; row < row1; row += MATRIX_TILE)
+        for (uint32_t i = 0; i < j->n; i++)
+            floats_run(t, j, row, i, 1, 1);
+}
+
+void VEC(vec_matmul)(const struct kernels_matmul *j, uint32_t row0, uint32_t row1, void *scratch)
+{
+    switch (j->w->type) {
+    case QUANT_F32:
+        floats(QUANT_F32, j, row0, row1);
+        break;
+    case QUANT_F16:
+        floats(QUANT_F16, j, row0, row1);
+        break;
+    case QUANT_BF16:
+        floats(QUANT_BF16, j, row0, row1);
+        break;
+    case QUANT_Q4_0:
+        quantised(QUANT_Q4_0, j, row0, row1, scratch);
+        break;
+    case QUANT_Q4_1:
+        quantised(QUANT_Q4_1, j, row0, row1, scratch);
+        break;
+    case QUANT_Q5_0:
+        quantised(QUANT_Q5_0, j, row0, row1, scratch);
+        break;
+    case QUANT_Q5_1:
+        quantised(QUANT_Q5_1, j, row0, row1, scratch);
+        break;
+    case QUANT_Q8_0:
+        quantised(QUANT_Q8_0, j, row0, row1, scratch);
+        break;
+    case QUANT_Q4_K:
+        quantised(QUANT_Q4_K, j, row0, row1, scratch);
+        break;
+    case QUANT_Q5_K:
+        quantised(QUANT_Q5_K, j, row0, row1, scratch);
+        break;
+    case QUANT_Q6_K:
+        quantised(QUANT_Q6_K, j, row0, row1, scratch);
+        break;
+    }
+}
+
+void VEC(vec_quantise)(const float *x, uint32_t n, int8_t *q, float *d, int32_t *sum,
+                       int32_t *sum16)
+{
+    for (uint32_t b = 0; b < n / 32; b++) {
+        const v16f lo = v16f_load(x + 32 * (size_t)b), hi = v16f_load(x + 32 * (size_t)b + 16);
+        const float most = v16f_largest(v16f_max(v16f_abs(lo), v16f_abs(hi)));
+        const float scale =
+            most > 0 && most <= 3e38f ? 127.0f / most : 0.0f; /* all zero, or not finite: zeros */
+        int8_t *at = q + 32 * (size_t)b;
+
+        v16f_store_s8(at, v16f_mul(lo, v16f_set(scale)));
+        v16f_store_s8(at + 16, v16f_mul(hi, v16f_set(scale)));
+        d[b] = scale > 0 ? most / 127.0f : 0.0f;
+        sum16[2 * b] = v16_sum_s8(at);
+        sum16[2 * b + 1] = v16_sum_s8(at + 16);
+        sum[b] = sum16[2 * b] + sum16[2 * b + 1];
+    }
+}
