@@ -263,6 +263,10 @@ int tokenizer_encode(struct tokenizer *t, const char *text, size_t n, bool speci
     size_t done = 0;
 
     if (n > TOKENIZER_TEXT_MAX) return TOKENIZER_E_LONG;
+    if (n == 0) {
+        *ret_n = 0;
+        return 0;
+    }
     int r = special_find(t->special, text, n, special, &t->cuts);
     for (size_t i = 0; r == 0 && i < t->cuts.n_cuts; i++) {
         const struct special_cut *cut = &t->cuts.cuts[i];

@@ -6,12 +6,11 @@
 
 char *golden_find(const char *name, char *buf, size_t size)
 {
-    const char *env = getenv("HEARTH_GOLDEN");
-    const char *const folders[] = { env ? env : GOLDEN_SOURCE_ROOT "/tests/golden",
-                                    env ? NULL : GOLDEN_SOURCE_ROOT "/../shared/golden" };
+    const char *const folders[] = { getenv("HEARTH_GOLDEN"), GOLDEN_SOURCE_ROOT "/tests/golden",
+                                    GOLDEN_SOURCE_ROOT "/../shared/golden" };
 
-    for (int i = 0; i < 2 && folders[i]; i++) {
-        const int n = snprintf(buf, size, "%s/%s", folders[i], name);
+    for (int i = 0; i < 3; i++) {
+        const int n = folders[i] ? snprintf(buf, size, "%s/%s", folders[i], name) : 0;
         if (n > 0 && (size_t)n < size && access(buf, R_OK) == 0) return buf;
     }
     return NULL;

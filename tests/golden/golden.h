@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * golden.h: finds the files of expected numbers. A folder in the environment variable HEARTH_GOLDEN counts alone;
- * without it tests/golden of the source tree is searched, then shared/golden beside the source tree.
+ * golden.h: finds the files of expected numbers: in the folder that the environment variable HEARTH_GOLDEN names, then
+ * in tests/golden of the source tree, then in shared/golden beside the source tree.
  */
 #pragma once
 #include <stddef.h>

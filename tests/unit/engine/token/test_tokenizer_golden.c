@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "base/clock.h"
+#include "engine/token/chat.h"
 #include "engine/token/detokenizer.h"
 #include "engine/token/tokenizer.h"
 #include "tests/golden/golden.h"
@@ -128,6 +128,23 @@ Test(tokenizer_golden, encodes_as_a_plain_encoder_does_on_small_vocabularies)
     json_decref(root);
 }
 
+/* The prompt "turns" of the tiny models was put together by hand from turns and tokens. */
+static void check_turns(struct tokenizer *t, const json_t *want)
+{
+    static const char text[] = " Play quiet music.\n";
+    const struct chat c = { .form = CHAT_FORM_CHAT,
+                            .start = vocab_find(tokenizer_vocab(t), "<start_of_turn>", 15),
+                            .end = vocab_find(tokenizer_vocab(t), "<end_of_turn>", 13) };
+    const struct chat_turn turn = { .role = CHAT_ROLE_USER, .text = text, .n = sizeof(text) - 1 };
+    uint32_t ids[100];
+    size_t n;
+
+    cr_assert_eq(chat_render(&c, t, &turn, 1, true, ids, 100, &n, NULL), 0);
+    cr_assert_eq(n, json_array_size(want));
+    for (size_t i = 0; i < n; i++)
+        cr_assert_eq(ids[i], (uint32_t)json_integer_value(json_array_get(want, i)), "token %zu", i);
+}
+
 /* Compare the prompts of @prompts that have a text. Return: how many. */
 static size_t check_prompts(struct tokenizer *t, const json_t *prompts)
 {
@@ -135,6 +152,8 @@ static size_t check_prompts(struct tokenizer *t, const json_t *prompts)
 
     for (size_t i = 0; i < json_array_size(prompts); i++) {
         const json_t *p = json_array_get(prompts, i), *text = json_object_get(p, "text");
+        if (strcmp(json_string_value(json_object_get(p, "name")), "turns") == 0)
+            check_turns(t, json_object_get(p, "ids"));
         if (!json_is_string(text)) continue;
         json_t *want = json_deep_copy(json_object_get(p, "ids"));
         cr_assert_eq(json_integer_value(json_array_get(want, 0)), vocab_bos(tokenizer_vocab(t)));

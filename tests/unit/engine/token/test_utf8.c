@@ -57,7 +57,8 @@ Test(utf8, gives_invalid_bytes_in_maximal_subparts)
             const char *b = cases[i].bytes + at;
             const enum utf8_found found = utf8_next(b, 9 - at, &n);
             cr_assert_eq(n, cases[i].parts[k], "case %zu, part %d has %zu bytes", i, k, n);
-            cr_assert_eq(found, *b > 0 ? UTF8_CHARACTER : UTF8_INVALID, "case %zu, part %d", i, k);
+            cr_assert_eq(found, (signed char)*b > 0 ? UTF8_CHARACTER : UTF8_INVALID,
+                         "case %zu, part %d", i, k);
             at += n;
         }
         cr_assert_eq(at, 9u);

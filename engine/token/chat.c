@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/token/chat.h"
+#include <errno.h>
+#include <string.h>
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "engine/token/plain.h"
+#include "engine/token/prompt.h"
+
+static uint32_t find_mark(const struct vocab *v, const char *text)
+{
+    const uint32_t id = vocab_find(v, text, strlen(text));
+
+    return id != VOCAB_NONE && vocab_kind(v, id) == VOCAB_CONTROL ? id : VOCAB_NONE;
+}
+
+int chat_init(struct chat *c, const struct gguf *g, const struct vocab *v, struct reason *why)
+{
+    struct gguf_string template;
+    const int r = gguf_text(g, "tokenizer.chat_template", &template, why);
+
+    if (r != 0) return r;
+    c->start = find_mark(v, "<start_of_turn>");
+    c->end = find_mark(v, "<end_of_turn>");
+    const bool turns = c->start != VOCAB_NONE && c->end != VOCAB_NONE && template.n > 0;
+    c->form = turns ? CHAT_FORM_CHAT : CHAT_FORM_PLAIN;
+    return 0;
+}
+
+const char *chat_form_name(enum chat_form form)
+{
+    switch (form) {
+    case CHAT_FORM_CHAT:
+        return "chat";
+    case CHAT_FORM_PLAIN:
+        return "plain";
+    }
+    return "unknown";
+}
+
+const char *chat_stop(const struct chat *c)
+{
+    return c->form == CHAT_FORM_PLAIN ? "\n" : NULL;
+}
+
+bool chat_leading_space(const struct chat *c)
+{
+    return c->form == CHAT_FORM_PLAIN;
+}
+
+static const char *role_name(enum chat_role role)
+{
+    switch (role) {
+    case CHAT_ROLE_USER:
+        return "user";
+    case CHAT_ROLE_MODEL:
+        return "model";
+    case CHAT_ROLE_SYSTEM:
+        return "system";
+    case CHAT_ROLE_TOOL:
+        return "tool";
+    }
+    return "unknown";
+}
+
+#define refuse(why, ...) (reason_set((why), __VA_ARGS__), CHAT_E_TURNS)
+
+/* The order that every form wants. */
+static int check_turns(const struct chat_turn *turns, size_t n, bool answer, struct reason *why)
+{
+    const size_t first = n > 0 && turns[0].role == CHAT_ROLE_SYSTEM;
+
+    if (n == 0) return refuse(why, "there is no message");
+    for (size_t i = first; i < n; i++) {
+        const enum chat_role role = turns[i].role;
+        const bool model = role == CHAT_ROLE_MODEL, models_turn = (i - first) % 2 == 1;
+        if (role == CHAT_ROLE_SYSTEM)
+            return refuse(why, "message %zu is a system text, which may only be the first", i + 1);
+        if (i == first && role != CHAT_ROLE_USER)
+            return refuse(why, "message %zu has the role %s, a conversation begins with the user",
+                          i + 1, role_name(role));
+        if (model != models_turn)
+            return refuse(why, "message %zu has the role %s after %s: user and model take turns",
+                          i + 1, role_name(role), role_name(turns[i - 1].role));
+    }
+    if (answer && n == first)
+        return refuse(why, "a system text alone asks nothing: a user's message must follow");
+    if (answer && turns[n - 1].role == CHAT_ROLE_MODEL)
+        return refuse(why, "the last message is the model's: there is nothing to answer");
+    return 0;
+}
+
+static int put(struct prompt *p, const char *text)
+{
+    return prompt_text(p, text, strlen(text));
+}
+
+static int put_trimmed(struct prompt *p, const char *text, size_t n)
+{
+    const struct gguf_string s = prompt_trim(text, n);
+
+    return prompt_text(p, s.bytes, s.n);
+}
+
+/* The text of a turn, or the tokens of an answer without those that ended it. */
+static int put_content(struct prompt *p, const struct chat_turn *turn)
+{
+    size_t n = turn->n_ids;
+
+    if (!turn->ids) return put_trimmed(p, turn->text, turn->n);
+    while (n > 0 && vocab_is_stop(tokenizer_vocab(p->t), turn->ids[n - 1]))
+        n--;
+    return prompt_ids(p, turn->ids, n);
+}
+
+/* The mark and role that a turn begins with. */
+static int put_start(const struct chat *c, struct prompt *p, bool model)
+{
+    const int r = prompt_id(p, c->start);
+
+    return r != 0 ? r : put(p, model ? "model\n" : "user\n");
+}
+
+/* The beginning of the first user's turn after a system text. */
+static int put_system(const struct chat *c, struct prompt *p, const struct chat_turn *system)
+{
+    int r = put_start(c, p, false);
+
+    if (r == 0) r = put_trimmed(p, system->text, system->n);
+    return r != 0 ? r : put(p, "\n\n");
+}
+
+/* The chat form. */
+static int render_turns(const struct chat *c, struct prompt *p, const struct chat_turn *turns,
+                        size_t n, bool answer)
+{
+    const size_t first = turns[0].role == CHAT_ROLE_SYSTEM;
+    int r = first ? put_system(c, p, &turns[0]) : 0;
+
+    for (size_t i = first; r == 0 && i < n; i++) {
+        if (i != 1 || !first) r = put_start(c, p, turns[i].role == CHAT_ROLE_MODEL);
+        if (r == 0) r = put_content(p, &turns[i]);
+        if (r == 0) r = prompt_id(p, c->end);
+        if (r == 0) r = put(p, "\n");
+    }
+    return r == 0 && answer ? put_start(c, p, true) : r;
+}
+
+/* Outcomes of prompt.h become those of this module. */
+static int finish(int r, struct prompt *p, size_t *ret_n, struct reason *why)
+{
+    if (r == 0) r = prompt_end(p, ret_n);
+    if (r < 0) return err_pass(r);
+    if (r == PROMPT_E_FULL) return CHAT_E_FULL;
+    if (r == PROMPT_E_LONG) {
+        reason_set(why, "a message has more than %d bytes of text", TOKENIZER_TEXT_MAX);
+        return CHAT_E_LONG;
+    }
+    return 0;
+}
+
+int chat_render(const struct chat *c, struct tokenizer *t, const struct chat_turn *turns, size_t n,
+                bool answer, uint32_t *out, size_t max, size_t *ret_n, struct reason *why)
+{
+    CLEANUP(prompt_deinit) struct prompt p;
+    const struct vocab *v = tokenizer_vocab(t);
+    int r = check_turns(turns, n, answer, why);
+
+    prompt_init(&p, t, out, max);
+    if (r != 0) return r;
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; turns[i].ids && k < turns[i].n_ids; k++)
+            if (turns[i].role != CHAT_ROLE_MODEL || turns[i].ids[k] >= vocab_size(v))
+                return refuse(why, "message %zu has tokens that are no answer of this model",
+                              i + 1);
+    if (vocab_add_bos(v)) r = prompt_id(&p, vocab_bos(v));
+    switch (c->form) {
+    case CHAT_FORM_CHAT:
+        if (r == 0) r = render_turns(c, &p, turns, n, answer);
+        break;
+    case CHAT_FORM_PLAIN:
+        if (r == 0) r = plain_render(&p, turns, n, answer);
+        break;
+    }
+    return finish(r, &p, ret_n, why);
+}
+
+int chat_raw(struct tokenizer *t, const char *text, size_t n, uint32_t *out, size_t max,
+             size_t *ret_n, struct reason *why)
+{
+    CLEANUP(prompt_deinit) struct prompt p;
+    const struct vocab *v = tokenizer_vocab(t);
+    int r = 0;
+
+    prompt_init(&p, t, out, max);
+    if (vocab_add_bos(v)) r = prompt_id(&p, vocab_bos(v));
+    if (r == 0) r = prompt_text(&p, text, n);
+    return finish(r, &p, ret_n, why);
+}
