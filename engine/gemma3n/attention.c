@@ -4,9 +4,9 @@
  * sequence; each segment is a running softmax of its own and they are merged in order. So the result depends on the
  * positions alone, and segments may be computed apart.
  */
+#include "engine/gemma3n/attention.h"
 #include <assert.h>
 #include <string.h>
-#include "engine/gemma3n/work.h"
 
 enum { SEGMENT_PAGES = 16, SEGMENT = SEGMENT_PAGES * KERNELS_PAGE };
 

@@ -4,9 +4,9 @@
  * each range is multiplied for the rows that are wide enough. The sums of the down projection go on from range to range
  * in the order of the units, so a row gets the bits that it would get alone.
  */
+#include "engine/gemma3n/ffn.h"
 #include <assert.h>
 #include <math.h>
-#include "engine/gemma3n/work.h"
 
 static uint32_t width_of(const struct forward *f, uint32_t row)
 {

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include "base/err.h"
+#include "engine/gemma3n/gemma3.h"
+#include "engine/gemma3n/text.h"
 #include "engine/gemma3n/work.h"
 
 /* ---- memory: first counted, then handed out by the same function ---- */
@@ -145,18 +147,6 @@ void forward_watch(struct forward *f, const struct forward_tap *tap)
     f->tap = tap;
 }
 
-bool forward_activate(struct forward *f, uint32_t l)
-{
-    uint32_t n = 0;
-
-    for (uint32_t i = 0; i < f->n; i++)
-        if ((l < f->p.config->first_shared || f->row[i].want) && !f->row[i].level->skip[l])
-            f->at_active[n++] = (uint16_t)i;
-    f->active = (struct rows){ f->at_active, n };
-    f->layer = l;
-    return n > 0;
-}
-
 /* Embedding row, scaled, and the angles of its position. */
 static void embed_row(void *context, uint32_t i, void *scratch)
 {
@@ -220,8 +210,12 @@ int forward_step(struct forward *f, const struct forward_row *rows, uint32_t n, 
         f->n_want += rows[i].want;
     }
     cpu_rows(&f->p.cpu, f->all, embed_row, f);
-    const int r = f->p.config->arch == CONFIG_GEMMA3N ? text_layers(f) : gemma3_layers(f);
-    if (r < 0) return err_pass(r);
+    if (f->p.config->arch == CONFIG_GEMMA3) {
+        gemma3_layers(f);
+    } else {
+        const int r = text_layers(f);
+        if (r < 0) return err_pass(r);
+    }
     if (f->n_want > 0) head(f, logits);
     return 0;
 }

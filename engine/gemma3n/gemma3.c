@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Gemma 3 text: one residual stream, norms before and after attention and FFN. */
-#include "engine/gemma3n/work.h"
+#include "engine/gemma3n/gemma3.h"
+#include "engine/gemma3n/attention.h"
+#include "engine/gemma3n/ffn.h"
 
 static float *stream(const struct forward *f, uint32_t i)
 {
@@ -56,13 +58,13 @@ static void multiply_attention(struct forward *f)
     cpu_multiply(&f->p.cpu, &o, 1);
 }
 
-int gemma3_layers(struct forward *f)
+void gemma3_layers(struct forward *f)
 {
     const struct config *c = f->p.config;
     uint32_t n = 0;
 
     for (uint32_t l = 0; l < c->n_layers; l++) {
-        if (!forward_activate(f, l)) continue;
+        if (!work_activate(f, l)) continue;
         cpu_rows(&f->p.cpu, f->active, begin_row, f);
         multiply_attention(f);
         cpu_rows(&f->p.cpu, f->active, between_row, f);
@@ -75,5 +77,4 @@ int gemma3_layers(struct forward *f)
                         c->eps);
         cpu_act_row(f->p.cpu.k, &f->norm, n++, c->d_model);
     }
-    return 0;
 }

@@ -4,11 +4,13 @@
  * per-layer embeddings are described in arXiv 2310.07707, 2301.13310, 2411.07501 and Google's Gemma 3n developer guide).
  * Four residual streams run side by side; the first is the active one, and the layer proper (attention, LAuReL, FFN) sees only it.
  */
+#include "engine/gemma3n/text.h"
 #include <assert.h>
 #include <math.h>
 #include <string.h>
 #include "base/err.h"
-#include "engine/gemma3n/work.h"
+#include "engine/gemma3n/attention.h"
+#include "engine/gemma3n/ffn.h"
 
 #define INV_SQRT2 0.707106781f
 
@@ -300,7 +302,7 @@ int text_layers(struct forward *f)
     if (r < 0) return err_pass(r);
     make_streams(f);
     for (uint32_t l = 0; l < f->p.config->n_layers; l++) {
-        if (!forward_activate(f, l)) continue;
+        if (!work_activate(f, l)) continue;
         cpu_rows(&f->p.cpu, f->active, begin_row, f);
         multiply_attention(f);
         cpu_rows(&f->p.cpu, f->active, between_row, f);

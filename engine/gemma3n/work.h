@@ -56,17 +56,18 @@ static inline void work_see(const struct forward *f, const char *name, uint32_t 
     if (f->tap) f->tap->see(f->tap->context, name, f->layer, row, x, n);
 }
 
-/** attention_run() - q, k, v of the active rows (just multiplied) to f->heads: norms, rotation, KV, attention. */
-void attention_run(struct forward *f);
+/**
+ * work_activate() - make the rows that run layer @l the active ones: layers that make no KV run only for rows whose logits
+ * are wanted. Return: false if there are none.
+ */
+static inline bool work_activate(struct forward *f, uint32_t l)
+{
+    uint32_t n = 0;
 
-/** ffn_run() - f->ffn_in of the active rows to f->ffn, each at the width of its level. */
-void ffn_run(struct forward *f);
-
-/** text_layers() - gemma3n: f->embed to f->norm of the wanted rows, ready for the head. Return: 0, -errno. */
-int text_layers(struct forward *f);
-
-/** gemma3_layers() - the same for gemma3. */
-int gemma3_layers(struct forward *f);
-
-/** forward_activate() - make the rows that run layer @l the active ones. Return: false if there are none. */
-bool forward_activate(struct forward *f, uint32_t l);
+    for (uint32_t i = 0; i < f->n; i++)
+        if ((l < f->p.config->first_shared || f->row[i].want) && !f->row[i].level->skip[l])
+            f->at_active[n++] = (uint16_t)i;
+    f->active = (struct rows){ f->at_active, n };
+    f->layer = l;
+    return n > 0;
+}
