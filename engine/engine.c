@@ -118,40 +118,52 @@ static int pack(struct engine *e, const struct engine_options *o)
     return 0;
 }
 
+static uint64_t bytes_of(const struct matrix *m)
+{
+    return (uint64_t)m->rows * (m->packed ? m->tile_bytes / MATRIX_TILE : m->raw_stride);
+}
+
 static void add_bytes(void *context, struct matrix *m)
 {
-    *(uint64_t *)context +=
-        (uint64_t)m->rows * (m->packed ? m->tile_bytes / MATRIX_TILE : m->raw_stride);
+    *(uint64_t *)context += bytes_of(m);
+}
+
+uint64_t engine_level_bytes(const struct engine *e, const struct level *level)
+{
+    const struct weights *w = e->weights;
+    uint64_t n = bytes_of(&w->head);
+
+    for (int k = 0; k < 3 && e->config.arch == CONFIG_GEMMA3N; k++)
+        n += bytes_of(&w->altup_proj[k]) + bytes_of(&w->altup_unembed[k]);
+    for (uint32_t l = 0; l < e->config.n_layers; l++) {
+        const struct weights_layer *y = &w->layer[l];
+        if (level->skip[l]) continue;
+        n += bytes_of(&y->q) + bytes_of(&y->o) + bytes_of(&y->laurel_l) + bytes_of(&y->laurel_r) +
+             bytes_of(&y->ple_gate) + bytes_of(&y->ple_proj) + bytes_of(&y->ple_model_proj);
+        n += l < e->config.first_shared ? bytes_of(&y->k) + bytes_of(&y->v) : 0;
+        n += (bytes_of(&y->gate) + bytes_of(&y->up) + bytes_of(&y->down)) * level->width[l] /
+             e->config.ffn_width[l];
+    }
+    return n;
 }
 
 static int make_kv(struct engine *e, const struct engine_options *o)
 {
     const struct config *c = &e->config;
-    struct kv_shape s = { .n_heads = c->n_kv_heads,
+    struct kv_shape s = { .n_layers = c->first_shared,
+                          .n_heads = c->n_kv_heads,
                           .head_size = c->head_size,
                           .window = c->window ? c->window : UINT32_MAX,
                           .f32 = o->kv_f32 };
-    /* a sequence of full context needs every full page, and of the sliding ones its window and the chunk that is being added */
-    const uint32_t in_window = s.window < e->info.context ? s.window : e->info.context;
-    const uint64_t one[KV_KINDS] = { (e->info.context + KERNELS_PAGE - 1) / KERNELS_PAGE,
-                                     (in_window + e->info.chunk) / KERNELS_PAGE + 2 };
-    uint32_t n[KV_KINDS];
 
     for (uint32_t l = 0; l < c->first_shared; l++)
-        s.n_layers[c->full[l] ? KV_FULL : KV_SLIDING]++;
-    const uint64_t one_bytes =
-        one[KV_FULL] * kv_page_bytes(&s, KV_FULL) + one[KV_SLIDING] * kv_page_bytes(&s, KV_SLIDING);
-    /* in 1/64 of a sequence; at least one must fit, or nothing could run */
-    uint64_t share = o->kv_bytes ? o->kv_bytes * 64 / one_bytes : 2 * 64;
-    if (share < 64) share = 64;
-    for (int k = 0; k < KV_KINDS; k++) {
-        const uint64_t pages = one[k] * share / 64;
-        n[k] = kv_page_bytes(&s, k) == 0 ? 0
-               : pages > UINT32_MAX / 2  ? UINT32_MAX / 2
-                                         : (uint32_t)pages;
-        e->info.pages_total[k] = n[k];
-    }
-    const int r = kv_pool_new(&s, n, &e->kv);
+        s.sliding[l] = !c->full[l];
+    const uint64_t one = kv_pages_for(&s, e->info.context, e->info.chunk);
+    uint64_t n = o->kv_bytes ? o->kv_bytes / kv_page_bytes(&s) : 2 * one;
+    if (n < one) n = one; /* or a sequence of full context could never run */
+    e->info.pages_total = n < UINT32_MAX / 2 ? (uint32_t)n : UINT32_MAX / 2;
+    e->info.page_tokens = KERNELS_PAGE;
+    const int r = kv_pool_new(&s, e->info.pages_total, &e->kv);
     return r < 0 ? err_pass(r) : 0;
 }
 
@@ -212,13 +224,6 @@ static int reserve(struct engine *e, const struct engine_options *o)
     r = forward_new(&parts, &e->forward);
     if (r < 0) return err_pass(r);
     weights_each(e->weights, &e->config, add_bytes, &e->info.weights_bytes);
-    e->info.step_bytes = e->info.weights_bytes;
-    if (e->weights->head.raw != e->weights->embed.raw ||
-        e->weights->head.packed != e->weights->embed.packed) {
-        uint64_t embed = 0;
-        add_bytes(&embed, &e->weights->embed);
-        e->info.step_bytes -= embed; /* a row is looked up, the table is not swept */
-    }
     return 0;
 }
 
@@ -286,9 +291,14 @@ int engine_levels_json(struct engine *e, const char *text, size_t n, struct reas
     return level_table_json(&e->levels, &e->config, block, text, n, why);
 }
 
-uint32_t engine_pages_used(const struct engine *e, int kind)
+uint32_t engine_pages_used(const struct engine *e)
 {
-    return kv_pool_used(e->kv, kind);
+    return kv_pool_used(e->kv);
+}
+
+uint64_t engine_pages_for(const struct engine *e, uint32_t tokens)
+{
+    return kv_pages_for(kv_pool_shape(e->kv), tokens, e->info.chunk);
 }
 
 void engine_watch(struct engine *e, const struct forward_tap *tap)
@@ -326,9 +336,9 @@ uint32_t engine_seq_length(const struct engine_seq *s)
     return s->kv.length;
 }
 
-uint32_t engine_seq_pages(const struct engine_seq *s, int kind)
+uint32_t engine_seq_pages(const struct engine_seq *s)
 {
-    return kv_table_pages(&s->kv, kind);
+    return s->kv.n_pages;
 }
 
 /* The rows of one item, from row @n on. Return: how many rows there are now. */

@@ -38,11 +38,11 @@ struct engine_info {
     const struct config *config;
     const char *kernels; /* "avx512-vnni" */
     uint32_t threads, context, chunk;
-    uint32_t vocab; /* width of a row of logits */
-    uint32_t pages_total[KV_KINDS];
+    uint32_t vocab;          /* width of a row of logits */
+    uint32_t pages_total;    /* of the KV pool */
+    uint32_t page_tokens;    /* positions of one page */
     uint64_t parameters;     /* values of all tensors */
     uint64_t weights_bytes;  /* of the matrices in memory, without the per-layer-embedding table */
-    uint64_t step_bytes;     /* weights that one decoded token reads at the whole level */
     uint32_t unused_tensors; /* of the file */
 };
 
@@ -60,8 +60,12 @@ const struct vocab *engine_vocab(const struct engine *e);
 const struct level_table *engine_levels(const struct engine *e);
 /** engine_levels_json() - add rows to the level table; see level_table_json(). No sequence may be in use by level meanwhile. */
 int engine_levels_json(struct engine *e, const char *text, size_t n, struct reason *why);
-/** engine_pages_used() - KV pages of @kind that sequences hold. */
-uint32_t engine_pages_used(const struct engine *e, int kind);
+/** engine_pages_used() - KV pages that sequences hold. */
+uint32_t engine_pages_used(const struct engine *e);
+/** engine_pages_for() - the most KV pages that a sequence of @tokens tokens holds. */
+uint64_t engine_pages_for(const struct engine *e, uint32_t tokens);
+/** engine_level_bytes() - weights that one decoded token reads at @level, without its per-layer-embedding row. */
+uint64_t engine_level_bytes(const struct engine *e, const struct level *level);
 /** engine_watch() - look at inner tensors; see forward_watch(). */
 void engine_watch(struct engine *e, const struct forward_tap *tap);
 
@@ -72,8 +76,8 @@ int engine_seq_new(struct engine *e, struct engine_seq **ret);
 struct engine_seq *engine_seq_free(struct engine_seq *s);
 /** engine_seq_length() - tokens whose KV is there. */
 uint32_t engine_seq_length(const struct engine_seq *s);
-/** engine_seq_pages() - KV pages of @kind that it holds. */
-uint32_t engine_seq_pages(const struct engine_seq *s, int kind);
+/** engine_seq_pages() - KV pages that it holds. */
+uint32_t engine_seq_pages(const struct engine_seq *s);
 
 enum engine_want { ENGINE_WANT_NONE, ENGINE_WANT_LAST, ENGINE_WANT_ALL };
 

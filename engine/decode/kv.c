@@ -7,17 +7,13 @@
 #include <sys/mman.h>
 #include "base/err.h"
 
-struct pages {
-    uint8_t *memory;   /* [n_total * page_bytes], mapped */
-    size_t page_bytes; /* 0: the model has no layer of this kind */
+struct kv_pool {
+    struct kv_shape shape;
+    uint8_t *memory; /* [n_total * page_bytes], mapped */
+    size_t page_bytes;
     uint32_t n_total, n_free;
     uint32_t *free; /* [n_total] stack of free page numbers */
     uint32_t *refs; /* [n_total] */
-};
-
-struct kv_pool {
-    struct kv_shape shape;
-    struct pages kind[KV_KINDS];
 };
 
 static size_t head_bytes(const struct kv_shape *s) /* keys or values of one head in one page */
@@ -25,44 +21,48 @@ static size_t head_bytes(const struct kv_shape *s) /* keys or values of one head
     return (size_t)s->head_size * KERNELS_PAGE * (s->f32 ? 4 : 2);
 }
 
-size_t kv_page_bytes(const struct kv_shape *s, int kind)
+size_t kv_page_bytes(const struct kv_shape *s)
 {
-    return head_bytes(s) * 2 * s->n_heads * s->n_layers[kind];
+    return head_bytes(s) * 2 * s->n_heads;
 }
 
-static int pages_init(struct pages *g, size_t page_bytes, uint32_t n)
+static uint32_t blocks_of(uint32_t length)
 {
-    size_t bytes = 0;
-
-    if (page_bytes == 0) return 0;
-    g->free = calloc(n, sizeof(*g->free));
-    g->refs = calloc(n, sizeof(*g->refs));
-    if (!g->free || !g->refs || __builtin_mul_overflow(page_bytes, n, &bytes))
-        return err_raise(-ENOMEM);
-    void *m = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-                   -1, 0);
-    if (m == MAP_FAILED) return err_raise(-ENOMEM);
-    g->memory = m;
-    g->page_bytes = page_bytes;
-    g->n_total = g->n_free = n;
-    for (uint32_t i = 0; i < n; i++)
-        g->free[i] = n - 1 - i; /* low numbers first: memory that was used before */
-    return 0;
+    return (length + KERNELS_PAGE - 1) / KERNELS_PAGE;
 }
 
-int kv_pool_new(const struct kv_shape *shape, const uint32_t n_pages[KV_KINDS],
-                struct kv_pool **ret)
+uint64_t kv_pages_for(const struct kv_shape *s, uint32_t length, uint32_t chunk)
+{
+    const uint64_t all = blocks_of(length), seen = ((uint64_t)s->window + chunk) / KERNELS_PAGE + 2;
+    uint64_t n = 0;
+
+    for (uint32_t l = 0; l < s->n_layers; l++)
+        n += s->sliding[l] && seen < all ? seen : all;
+    return n;
+}
+
+int kv_pool_new(const struct kv_shape *shape, uint32_t n_pages, struct kv_pool **ret)
 {
     struct kv_pool *p = calloc(1, sizeof(*p));
+    size_t bytes = 0;
 
     if (!p) return err_raise(-ENOMEM);
     p->shape = *shape;
-    for (int k = 0; k < KV_KINDS; k++) {
-        const int r = pages_init(&p->kind[k], kv_page_bytes(shape, k), n_pages[k]);
-        if (r == 0) continue;
+    p->page_bytes = kv_page_bytes(shape);
+    p->free = calloc(n_pages, sizeof(*p->free));
+    p->refs = calloc(n_pages, sizeof(*p->refs));
+    void *m = MAP_FAILED;
+    if (p->free && p->refs && !__builtin_mul_overflow(p->page_bytes, n_pages, &bytes))
+        m = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                 -1, 0);
+    if (m == MAP_FAILED) {
         kv_pool_free(p);
-        return err_pass(r);
+        return err_raise(-ENOMEM);
     }
+    p->memory = m;
+    p->n_total = p->n_free = n_pages;
+    for (uint32_t i = 0; i < n_pages; i++)
+        p->free[i] = n_pages - 1 - i; /* low numbers first: memory that was used before */
     *ret = p;
     return 0;
 }
@@ -70,12 +70,9 @@ int kv_pool_new(const struct kv_shape *shape, const uint32_t n_pages[KV_KINDS],
 struct kv_pool *kv_pool_free(struct kv_pool *p)
 {
     if (!p) return NULL;
-    for (int k = 0; k < KV_KINDS; k++) {
-        struct pages *g = &p->kind[k];
-        if (g->memory) (void)munmap(g->memory, g->page_bytes * g->n_total);
-        free(g->free);
-        free(g->refs);
-    }
+    if (p->memory) (void)munmap(p->memory, p->page_bytes * p->n_total);
+    free(p->free);
+    free(p->refs);
     free(p);
     return NULL;
 }
@@ -85,103 +82,90 @@ const struct kv_shape *kv_pool_shape(const struct kv_pool *p)
     return &p->shape;
 }
 
-uint32_t kv_pool_used(const struct kv_pool *p, int kind)
+uint32_t kv_pool_used(const struct kv_pool *p)
 {
-    return p->kind[kind].n_total - p->kind[kind].n_free;
+    return p->n_total - p->n_free;
 }
 
-uint32_t kv_pool_total(const struct kv_pool *p, int kind)
+uint32_t kv_pool_total(const struct kv_pool *p)
 {
-    return p->kind[kind].n_total;
+    return p->n_total;
 }
 
-static uint32_t take(struct pages *g)
+static uint32_t *entry(const struct kv_table *t, uint32_t layer, uint32_t block)
 {
-    const uint32_t page = g->free[--g->n_free];
-
-    assert(g->refs[page] == 0);
-    g->refs[page] = 1;
-    return page;
+    return &t->page[(size_t)layer * t->n_blocks + block];
 }
 
-static void release(struct pages *g, uint32_t *page)
+static void take(struct kv_table *t, uint32_t *at)
 {
-    if (*page == KV_NO_PAGE) return;
-    assert(g->refs[*page] > 0);
-    if (--g->refs[*page] == 0) g->free[g->n_free++] = *page;
-    *page = KV_NO_PAGE;
+    struct kv_pool *p = t->pool;
+
+    *at = p->free[--p->n_free];
+    assert(p->refs[*at] == 0);
+    p->refs[*at] = 1;
+    t->n_pages++;
+}
+
+static void release(struct kv_table *t, uint32_t *at)
+{
+    struct kv_pool *p = t->pool;
+
+    if (*at == KV_NO_PAGE) return;
+    assert(p->refs[*at] > 0);
+    if (--p->refs[*at] == 0) p->free[p->n_free++] = *at;
+    *at = KV_NO_PAGE;
+    t->n_pages--;
 }
 
 int kv_table_init(struct kv_table *t, struct kv_pool *pool, uint32_t context)
 {
-    const uint32_t n = (context + KERNELS_PAGE - 1) / KERNELS_PAGE;
+    const uint32_t n = blocks_of(context);
+    const size_t total = (size_t)n * pool->shape.n_layers;
 
-    *t = (struct kv_table){ .pool = pool, .n_max = n };
-    for (int k = 0; k < KV_KINDS; k++) {
-        t->page[k] = malloc(n * sizeof(uint32_t));
-        if (!t->page[k]) {
-            kv_table_deinit(t);
-            return err_raise(-ENOMEM);
-        }
-        for (uint32_t i = 0; i < n; i++)
-            t->page[k][i] = KV_NO_PAGE;
-    }
+    *t = (struct kv_table){ .pool = pool, .n_blocks = n, .page = malloc(total * sizeof(uint32_t)) };
+    if (!t->page) return err_raise(-ENOMEM);
+    for (size_t i = 0; i < total; i++)
+        t->page[i] = KV_NO_PAGE;
     return 0;
 }
 
 void kv_table_deinit(struct kv_table *t)
 {
-    for (int k = 0; k < KV_KINDS; k++) {
-        for (uint32_t i = 0; t->page[k] && i < t->n_max; i++)
-            release(&t->pool->kind[k], &t->page[k][i]);
-        free(t->page[k]);
-    }
+    for (size_t i = 0; t->page && i < (size_t)t->n_blocks * t->pool->shape.n_layers; i++)
+        release(t, &t->page[i]);
+    free(t->page);
     *t = (struct kv_table){ 0 };
-}
-
-uint32_t kv_table_pages(const struct kv_table *t, int kind)
-{
-    uint32_t n = 0;
-
-    for (uint32_t i = 0; i < t->n_max; i++)
-        n += t->page[kind][i] != KV_NO_PAGE;
-    return n;
 }
 
 int kv_table_extend(struct kv_table *t, uint32_t n)
 {
-    const uint32_t first = t->length / KERNELS_PAGE,
-                   end = (t->length + n + KERNELS_PAGE - 1) / KERNELS_PAGE;
+    struct kv_pool *p = t->pool;
+    const uint32_t first = t->length / KERNELS_PAGE, end = blocks_of(t->length + n);
+    uint32_t need = 0;
 
-    assert(end <= t->n_max);
-    for (int k = 0; k < KV_KINDS; k++) { /* count before anything is taken: all or nothing */
-        const struct pages *g = &t->pool->kind[k];
-        uint32_t need = 0;
-        if (g->page_bytes == 0) continue;
-        for (uint32_t i = first; i < end; i++)
-            need += t->page[k][i] == KV_NO_PAGE || g->refs[t->page[k][i]] > 1;
-        if (need > g->n_free) return KV_E_STARVED;
-    }
-    for (int k = 0; k < KV_KINDS; k++) {
-        struct pages *g = &t->pool->kind[k];
-        if (g->page_bytes == 0) continue;
-        for (uint32_t i = first; i < end; i++) {
-            uint32_t *at = &t->page[k][i];
-            if (*at == KV_NO_PAGE) {
-                *at = take(g);
-            } else if (g->refs[*at] > 1) { /* somebody else reads it */
-                const uint32_t copy = take(g);
-                memcpy(g->memory + copy * g->page_bytes, g->memory + *at * g->page_bytes,
-                       g->page_bytes);
-                release(g, at);
-                *at = copy;
-            }
+    assert(end <= t->n_blocks);
+    for (uint32_t l = 0; l < p->shape.n_layers;
+         l++) /* count before anything is taken: all or nothing */
+        for (uint32_t b = first; b < end; b++) {
+            const uint32_t page = *entry(t, l, b);
+            need += page == KV_NO_PAGE || p->refs[page] > 1;
         }
-    }
+    if (need > p->n_free) return KV_E_STARVED;
+    for (uint32_t l = 0; l < p->shape.n_layers; l++)
+        for (uint32_t b = first; b < end; b++) {
+            uint32_t *at = entry(t, l, b), old = *at;
+            if (old != KV_NO_PAGE && p->refs[old] == 1) continue;
+            take(t, at);
+            if (old == KV_NO_PAGE) continue;
+            memcpy(p->memory + *at * p->page_bytes, p->memory + old * p->page_bytes,
+                   p->page_bytes); /* somebody else reads it */
+            release(t, &old);
+        }
     return 0;
 }
 
-/* The first sliding page that position @next still sees. */
+/* The first block that position @next of a sliding layer still sees. */
 static uint32_t first_seen(const struct kv_shape *s, uint32_t next)
 {
     return next >= s->window ? (next - s->window + 1) / KERNELS_PAGE : 0;
@@ -189,41 +173,44 @@ static uint32_t first_seen(const struct kv_shape *s, uint32_t next)
 
 void kv_table_advance(struct kv_table *t, uint32_t n)
 {
-    const uint32_t keep = first_seen(&t->pool->shape, t->length + n);
+    const struct kv_shape *s = &t->pool->shape;
+    const uint32_t keep = first_seen(s, t->length + n);
 
     t->length += n;
     for (; t->trimmed < keep; t->trimmed++)
-        release(&t->pool->kind[KV_SLIDING], &t->page[KV_SLIDING][t->trimmed]);
+        for (uint32_t l = 0; l < s->n_layers; l++)
+            if (s->sliding[l]) release(t, entry(t, l, t->trimmed));
 }
 
 int kv_table_share(struct kv_table *to, const struct kv_table *from, uint32_t length)
 {
-    const uint32_t end = (length + KERNELS_PAGE - 1) / KERNELS_PAGE,
-                   seen = first_seen(&to->pool->shape, length);
+    struct kv_pool *p = to->pool;
+    const uint32_t seen = first_seen(&p->shape, length);
 
-    assert(to->length == 0 && to->pool == from->pool && length <= from->length && end <= to->n_max);
-    if (from->trimmed > seen && to->pool->kind[KV_SLIDING].page_bytes > 0) return KV_E_STARVED;
-    for (int k = 0; k < KV_KINDS; k++) {
-        struct pages *g = &to->pool->kind[k];
-        for (uint32_t i = k == KV_SLIDING ? seen : 0; i < end && g->page_bytes > 0; i++) {
-            assert(from->page[k][i] != KV_NO_PAGE);
-            to->page[k][i] = from->page[k][i];
-            g->refs[to->page[k][i]]++;
+    assert(to->length == 0 && to->n_pages == 0 && p == from->pool && length <= from->length &&
+           blocks_of(length) <= to->n_blocks);
+    for (uint32_t l = 0; l < p->shape.n_layers; l++)
+        if (p->shape.sliding[l] && from->trimmed > seen) return KV_E_STARVED;
+    for (uint32_t l = 0; l < p->shape.n_layers; l++)
+        for (uint32_t b = p->shape.sliding[l] ? seen : 0; b < blocks_of(length); b++) {
+            const uint32_t page = *entry(from, l, b);
+            assert(page != KV_NO_PAGE);
+            *entry(to, l, b) = page;
+            p->refs[page]++;
+            to->n_pages++;
         }
-    }
     to->length = length;
     to->trimmed = seen;
     return 0;
 }
 
-struct kernels_kv kv_page(const struct kv_pool *p, int kind, uint32_t page, uint32_t layer,
-                          uint32_t head)
+struct kernels_kv kv_place(const struct kv_table *t, uint32_t layer, uint32_t block, uint32_t head)
 {
-    const struct pages *g = &p->kind[kind];
+    const struct kv_pool *p = t->pool;
     const size_t part = head_bytes(&p->shape);
+    const uint32_t page = *entry(t, layer, block);
 
-    assert(page < g->n_total);
-    uint8_t *k =
-        g->memory + page * g->page_bytes + ((size_t)layer * p->shape.n_heads + head) * 2 * part;
+    assert(page < p->n_total);
+    uint8_t *k = p->memory + page * p->page_bytes + (size_t)head * 2 * part;
     return (struct kernels_kv){ k, k + part };
 }

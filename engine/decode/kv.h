@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * engine/decode/kv.h: the KV cache in pages of KERNELS_PAGE positions. All memory is reserved when the pool is made.
- * There are two kinds of layers and a pool of pages for each: full layers keep every position, sliding layers those of their
- * window. A page holds the positions of all layers of its kind. Pages are reference-counted, so that sequences and cached
- * prefixes can share them; a page that is shared is copied before it is written.
+ * engine/decode/kv.h: the KV cache. A page holds KERNELS_PAGE positions of one layer; all pages are alike and come from one
+ * pool, which is reserved when it is made. Full layers keep every position, sliding ones those of their window. Pages
+ * are reference-counted, so that sequences and cached prefixes can share them; a shared page is copied before it is written.
  */
 #pragma once
 #include <stdbool.h>
@@ -11,41 +10,44 @@
 #include <stdint.h>
 #include "engine/kernels/kernels.h"
 
-enum { KV_FULL, KV_SLIDING, KV_KINDS };
+enum { KV_LAYERS_MAX = 256 };
 enum { KV_E_STARVED = 1 }; /* outcome: no page is free */
 #define KV_NO_PAGE UINT32_MAX
 
 struct kv_shape {
-    uint32_t n_layers[KV_KINDS]; /* layers of each kind that have KV of their own */
+    uint32_t n_layers;           /* that make KV */
+    bool sliding[KV_LAYERS_MAX]; /* which of them keep a window only */
+    uint32_t window;             /* positions that a sliding layer sees, itself included; > 0 */
     uint32_t n_heads, head_size;
-    uint32_t window; /* positions that a sliding layer sees, itself included */
-    bool f32;        /* f32 instead of f16 */
+    bool f32; /* f32 instead of f16 */
 };
 
 struct kv_pool;
 
 /**
- * kv_pool_new() - reserve @n_pages[kind] pages of each kind
+ * kv_pool_new() - reserve @n_pages pages
  * The memory is address space until it is used. Return: 0 and @ret, owned; -ENOMEM.
  */
-int kv_pool_new(const struct kv_shape *shape, const uint32_t n_pages[KV_KINDS],
-                struct kv_pool **ret);
+int kv_pool_new(const struct kv_shape *shape, uint32_t n_pages, struct kv_pool **ret);
 struct kv_pool *kv_pool_free(struct kv_pool *p);
 
 const struct kv_shape *kv_pool_shape(const struct kv_pool *p);
-/** kv_page_bytes() - memory of one page of @kind; 0 if the model has no such layer. */
-size_t kv_page_bytes(const struct kv_shape *shape, int kind);
-/** kv_pool_used() - pages of @kind that somebody holds. */
-uint32_t kv_pool_used(const struct kv_pool *p, int kind);
-uint32_t kv_pool_total(const struct kv_pool *p, int kind);
+/** kv_page_bytes() - memory of one page. */
+size_t kv_page_bytes(const struct kv_shape *shape);
+/** kv_pages_for() - the most pages that one sequence of @length positions holds, when at most @chunk are added at once. */
+uint64_t kv_pages_for(const struct kv_shape *shape, uint32_t length, uint32_t chunk);
+/** kv_pool_used() - pages that somebody holds. */
+uint32_t kv_pool_used(const struct kv_pool *p);
+uint32_t kv_pool_total(const struct kv_pool *p);
 
-/* The pages of one sequence, by position. */
+/* The pages of one sequence: block b of a layer has positions [b * KERNELS_PAGE, (b + 1) * KERNELS_PAGE). */
 struct kv_table {
     struct kv_pool *pool;
-    uint32_t n_max;           /* entries of each page list */
-    uint32_t length;          /* positions that have KV */
-    uint32_t trimmed;         /* sliding pages below this entry were given back */
-    uint32_t *page[KV_KINDS]; /* [n_max] page numbers, KV_NO_PAGE where there is none; owned */
+    uint32_t n_blocks; /* entries of each layer's list */
+    uint32_t length;   /* positions that have KV */
+    uint32_t trimmed;  /* sliding layers gave back the blocks below this one */
+    uint32_t n_pages;  /* that it holds */
+    uint32_t *page; /* [n_layers][n_blocks] page numbers, KV_NO_PAGE where there is none; owned */
 };
 
 /** kv_table_init() - an empty table for sequences of at most @context positions. Return: 0, -ENOMEM. */
@@ -63,19 +65,12 @@ int kv_table_extend(struct kv_table *t, uint32_t n);
 /** kv_table_advance() - the next @n positions now have KV; sliding pages that no later position sees are given back. */
 void kv_table_advance(struct kv_table *t, uint32_t n);
 
-/** kv_table_pages() - pages of @kind that the table holds. */
-uint32_t kv_table_pages(const struct kv_table *t, int kind);
-
 /**
  * kv_table_share() - make the empty table @to hold the first @length positions of @from, by reference
- * Sliding pages are taken as far as a continuation at @length needs them. Return: 0; KV_E_STARVED (@from no longer has
- * the sliding pages that a continuation there would need).
+ * Sliding layers are shared as far as a continuation at @length sees them. Return: 0; KV_E_STARVED (@from no longer has
+ * the sliding pages that a continuation there would see).
  */
 int kv_table_share(struct kv_table *to, const struct kv_table *from, uint32_t length);
 
-/**
- * kv_page() - the place of one KV head in one page
- * @kind, @layer: kind and number of the layer among those of its kind. @page: a page number of a table.
- */
-struct kernels_kv kv_page(const struct kv_pool *p, int kind, uint32_t page, uint32_t layer,
-                          uint32_t head);
+/** kv_place() - where one KV head of one block of layer @layer is kept; the table must have a page there. */
+struct kernels_kv kv_place(const struct kv_table *t, uint32_t layer, uint32_t block, uint32_t head);

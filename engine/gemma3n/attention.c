@@ -10,17 +10,10 @@
 
 enum { SEGMENT_PAGES = 16, SEGMENT = SEGMENT_PAGES * KERNELS_PAGE };
 
-static int kind_of(const struct config *c, uint32_t l)
+static struct kernels_kv place(const struct forward *f, uint32_t row, uint32_t layer,
+                               uint32_t block, uint32_t head)
 {
-    return c->full[l] ? KV_FULL : KV_SLIDING;
-}
-
-static struct kernels_kv place(const struct forward *f, uint32_t row, uint32_t layer, uint32_t page,
-                               uint32_t head)
-{
-    const int kind = kind_of(f->p.config, layer);
-
-    return kv_page(f->p.kv, kind, f->row[row].kv->page[kind][page], f->kv_index[layer], head);
+    return kv_place(f->row[row].kv, layer, block, head);
 }
 
 /* Norms and rotation of the row's queries and, where the layer makes KV, its keys and values into the cache. */
@@ -31,9 +24,9 @@ static void prepare_row(void *context, uint32_t i, void *scratch)
     const struct kernels *k = f->p.cpu.k;
     const struct weights_layer *w = &f->p.weights->layer[f->layer];
     const uint32_t d = c->head_size, position = f->row[i].position;
-    const int kind = kind_of(c, f->layer);
-    const float *cosine = work_row(f->cosine[kind], f->half, i),
-                *sine = work_row(f->sine[kind], f->half, i);
+    const int turn = c->full[f->layer] ? WORK_FULL : WORK_SLIDING;
+    const float *cosine = work_row(f->cosine[turn], f->half, i),
+                *sine = work_row(f->sine[turn], f->half, i);
 
     (void)scratch;
     for (uint32_t h = 0; h < c->n_heads; h++) {

@@ -82,7 +82,7 @@ static void lay_out(struct forward *f, struct arena *a, const struct config *c,
     f->gate = take_act(a, R, F);
     f->up = take_floats(a, R, F);
     f->ffn = take_floats(a, R, D);
-    for (int k = 0; k < KV_KINDS; k++) {
+    for (int k = 0; k < WORK_KINDS; k++) {
         f->cosine[k] = take_floats(a, R, f->half);
         f->sine[k] = take_floats(a, R, f->half);
     }
@@ -109,7 +109,6 @@ int forward_new(const struct forward_parts *parts, struct forward **ret)
 {
     const struct config *c = parts->config;
     struct forward *f = calloc(1, sizeof(*f));
-    uint32_t n[KV_KINDS] = { 0 };
 
     assert(parts->rows_max > 0 && parts->rows_max <= UINT16_MAX);
     if (!f) return err_raise(-ENOMEM);
@@ -124,10 +123,8 @@ int forward_new(const struct forward_parts *parts, struct forward **ret)
     f->memory = m;
     struct arena a = { .base = m };
     lay_out(f, &a, c, parts->weights, parts->rows_max);
-    rope_init(&f->rope[KV_FULL], c->rope_base_full, c->rope_scale_full, c->head_size);
-    rope_init(&f->rope[KV_SLIDING], c->rope_base_sliding, 1.0f, c->head_size);
-    for (uint32_t l = 0; l < c->first_shared; l++)
-        f->kv_index[l] = n[c->full[l] ? KV_FULL : KV_SLIDING]++;
+    rope_init(&f->rope[WORK_FULL], c->rope_base_full, c->rope_scale_full, c->head_size);
+    rope_init(&f->rope[WORK_SLIDING], c->rope_base_sliding, 1.0f, c->head_size);
     for (uint32_t i = 0; i < parts->rows_max; i++)
         f->at_all[i] = (uint16_t)i;
     *ret = f;
@@ -159,7 +156,7 @@ static void embed_row(void *context, uint32_t i, void *scratch)
     matrix_row(&f->p.weights->embed, f->row[i].token, 0, c->d_model, x);
     f->p.cpu.k->scale(x, sqrtf((float)c->d_model), c->d_model);
     work_see(f, "embedding", i, x, c->d_model);
-    for (int k = 0; k < KV_KINDS; k++)
+    for (int k = 0; k < WORK_KINDS; k++)
         rope_angles(&f->rope[k], f->row[i].position, work_row(f->cosine[k], f->half, i),
                     work_row(f->sine[k], f->half, i));
 }

@@ -3,6 +3,8 @@
 #pragma once
 #include "engine/gemma3n/forward.h"
 
+enum { WORK_FULL, WORK_SLIDING, WORK_KINDS }; /* kinds of layers: rotation differs */
+
 struct forward {
     struct forward_parts p;
     const struct forward_tap *tap;
@@ -14,7 +16,7 @@ struct forward {
     uint16_t *at_all, *at_active, *at_some; /* [rows_max] each */
     void *memory;                           /* everything below */
     size_t memory_bytes;
-    struct rope rope[KV_KINDS];
+    struct rope rope[WORK_KINDS];
     uint32_t kv_index
         [CONFIG_LAYERS_MAX]; /* number of each layer that makes KV among those of its kind */
     /* Per row; widths as in weights.h. Strides are the widths rounded up to 32. */
@@ -24,17 +26,17 @@ struct forward {
     float *q, *k, *v; /* [Q], [K], [K] */
     struct act heads; /* [Q] output of the heads */
     float *attn;      /* [D] */
-    struct act laurel_mid;                    /* [R] */
-    float *laurel;                            /* [D] */
-    float *mid;                               /* [D] between attention and FFN */
-    struct act ffn_in;                        /* [D] */
-    struct act gate;                          /* [F] gate, then the activated units */
-    float *up;                                /* [F] */
-    float *ffn;                               /* [D] */
-    float *ple;                               /* [P] per-layer input of the present layer */
-    struct act ple_mid;                       /* [P] */
-    uint8_t *ple_row;                         /* [row_bytes] blocks of the table's row */
-    float *cosine[KV_KINDS], *sine[KV_KINDS]; /* [head_size / 2] */
+    struct act laurel_mid;                        /* [R] */
+    float *laurel;                                /* [D] */
+    float *mid;                                   /* [D] between attention and FFN */
+    struct act ffn_in;                            /* [D] */
+    struct act gate;                              /* [F] gate, then the activated units */
+    float *up;                                    /* [F] */
+    float *ffn;                                   /* [D] */
+    float *ple;                                   /* [P] per-layer input of the present layer */
+    struct act ple_mid;                           /* [P] */
+    uint8_t *ple_row;                             /* [row_bytes] blocks of the table's row */
+    float *cosine[WORK_KINDS], *sine[WORK_KINDS]; /* [head_size / 2] */
     uint32_t stride_d, stride_q, stride_k, stride_f, stride_p, half;
 };
 
