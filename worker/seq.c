@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/seq.h"
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "worker/turns.h"
+
+static int refuse(Hearth__ErrorCode *ret_code, Hearth__ErrorCode code)
+{
+    *ret_code = code;
+    return SEQ_E_REFUSED;
+}
+
+static int take_sampling(const struct seq_model *m, struct seq *s, const Hearth__Sampling *from,
+                         Hearth__ErrorCode *ret_code, struct reason *why)
+{
+    struct sampler_config c = m->defaults;
+
+    if (from) {
+        if (from->has_temperature_case) c.temperature = from->temperature;
+        if (from->has_top_k_case) c.top_k = from->top_k;
+        if (from->has_top_p_case) c.top_p = from->top_p;
+        if (from->has_min_p_case) c.min_p = from->min_p;
+        if (from->has_repetition_penalty_case) c.repetition_penalty = from->repetition_penalty;
+        if (from->has_seed_case) c.seed = from->seed;
+    }
+    if (sampler_check(&c, why) != 0) return refuse(ret_code, HEARTH__ERROR_CODE__ERROR_INVALID);
+    s->sampling = c;
+    return 0;
+}
+
+static int take_stops(const struct seq_model *m, struct seq *s, const Hearth__Worker__SeqOpen *open,
+                      Hearth__ErrorCode *ret_code, struct reason *why)
+{
+    const char *own = open->raw ? NULL : chat_stop(&m->chat);
+
+    answer_init(&s->answer, engine_vocab(m->engine), !open->raw && chat_leading_space(&m->chat),
+                open->prior_text_bytes);
+    if (own) (void)answer_stop(&s->answer, own, strlen(own), NULL);
+    for (size_t i = 0; i < open->n_stop; i++)
+        if (answer_stop(&s->answer, (const char *)open->stop[i].data, open->stop[i].len, why) != 0)
+            return refuse(ret_code, HEARTH__ERROR_CODE__ERROR_INVALID);
+    return 0;
+}
+
+/* The tokens that an interrupted answer had, and their text, which is not given out again. */
+static int take_prior(const struct seq_model *m, struct seq *s, const Hearth__Worker__Tokens *prior,
+                      struct turns_out *spans, Hearth__ErrorCode *ret_code, struct reason *why)
+{
+    char text[ANSWER_OUT_MAX];
+    size_t n;
+    const int r = turns_runs(m, prior, s->n, spans, ret_code, why);
+
+    if (r != 0) return r < 0 ? err_pass(r) : r;
+
+    for (size_t i = 0; prior && i < prior->n_ids; i++) {
+        if (s->n == s->n_max || prior->ids[i] >= vocab_size(engine_vocab(m->engine))) {
+            reason_set(why, "token %zu of the earlier answer cannot be", i);
+            return refuse(ret_code, HEARTH__ERROR_CODE__ERROR_INTERNAL);
+        }
+        s->tokens[s->n++] = prior->ids[i];
+        (void)answer_push(&s->answer, prior->ids[i], text, &n);
+    }
+    s->n_fixed = s->n;
+    return 0;
+}
+
+static int check_length(const struct seq_model *m, struct seq *s,
+                        const Hearth__Worker__SeqOpen *open, Hearth__ErrorCode *ret_code,
+                        struct reason *why)
+{
+    const uint32_t context = engine_info(m->engine)->context;
+
+    if (s->n_prompt == 0) {
+        reason_set(why, "the prompt is empty and this model has no begin mark: give it a text");
+        return refuse(ret_code, HEARTH__ERROR_CODE__ERROR_INVALID);
+    }
+    if (s->n_prompt + (open->prefix_only ? 0 : 1) > context) {
+        reason_set(why,
+                   "the prompt has %u tokens, the context holds %u with the answer: shorten it",
+                   s->n_prompt, context);
+        return refuse(ret_code, HEARTH__ERROR_CODE__ERROR_TOO_LONG);
+    }
+    s->n_out_max = context - s->n_prompt;
+    if (open->max_tokens > 0 && open->max_tokens < s->n_out_max) s->n_out_max = open->max_tokens;
+    return 0;
+}
+
+static int fill(const struct seq_model *m, struct seq *s, const Hearth__Worker__SeqOpen *open,
+                const int *fds, size_t n_fds, Hearth__ErrorCode *ret_code, struct reason *why)
+{
+    int r = take_sampling(m, s, open->sampling, ret_code, why);
+
+    if (r == 0) r = take_stops(m, s, open, ret_code, why);
+    if (r != 0) return r;
+    struct turns_out out = { .tokens = s->tokens, .max = s->n_max };
+    r = turns_render(m, open, fds, n_fds, &out, ret_code, why);
+    s->n = s->n_prompt = out.n;
+    if (r == 0) r = check_length(m, s, open, ret_code, why);
+    if (r == 0) r = take_prior(m, s, open->prior, &out, ret_code, why);
+    s->span = out.span; /* owned from here on, also when refused */
+    s->n_spans = out.n_spans;
+    return r;
+}
+
+int seq_new(const struct seq_model *m, const Hearth__Worker__SeqOpen *open, const int *fds,
+            size_t n_fds, Hearth__ErrorCode *ret_code, struct reason *why, struct seq **ret)
+{
+    struct seq *s = calloc(1, sizeof(*s));
+
+    if (!s) return err_raise(-ENOMEM);
+    list_init(&s->node);
+    s->id = open->seq;
+    s->owner = open->owner;
+    s->prefix_only = open->prefix_only;
+    s->n_max =
+        engine_info(m->engine)->context + 1; /* the last token of an answer is never processed */
+    s->tokens = malloc(s->n_max * sizeof(*s->tokens));
+    int r = s->tokens ? engine_seq_new(m->engine, &s->kv) : err_raise(-ENOMEM);
+    if (r == 0) r = fill(m, s, open, fds, n_fds, ret_code, why);
+    if (r != 0) {
+        seq_free(s);
+        return r < 0 ? err_pass(r) : r;
+    }
+    *ret = s;
+    return 0;
+}
+
+struct seq *seq_free(struct seq *s)
+{
+    if (!s) return NULL;
+    list_remove(&s->node);
+    engine_seq_free(s->kv);
+    free(s->tokens);
+    free(s->span);
+    free(s);
+    return NULL;
+}
+
+void seq_item(const struct seq *s, uint32_t most, const struct level *level,
+              struct engine_item *ret)
+{
+    const uint32_t at = engine_seq_length(s->kv);
+    uint32_t end = s->n;
+
+    assert(at < s->n && most > 0);
+    for (uint32_t i = 0; i < s->n_spans; i++)
+        if (at < s->span[i].end) {
+            level = s->span[i].level;
+            end = s->span[i].end;
+            break;
+        }
+    const uint32_t n = end - at < most ? end - at : most;
+    *ret = (struct engine_item){ .seq = s->kv,
+                                 .tokens = s->tokens + at,
+                                 .n = n,
+                                 .level = level,
+                                 .want = at + n == s->n && !s->prefix_only ? ENGINE_WANT_LAST
+                                                                           : ENGINE_WANT_NONE };
+}
+
+static void end_answer(struct seq *s, Hearth__Finish finish, struct seq_result *ret)
+{
+    s->finish = finish;
+    ret->n_text += answer_end(&s->answer, ret->text + ret->n_text);
+}
+
+int seq_sample(const struct seq_model *m, struct seq *s, const float *logits,
+               struct seq_result *ret, struct reason *why)
+{
+    uint32_t id = 0;
+
+    assert(engine_seq_length(s->kv) == s->n && s->n < s->n_max);
+    if (sampler_pick(m->sampler, &s->sampling, logits, s->tokens, s->n, s->n, &id) != 0) {
+        reason_set(why, "the model computed no usable number: its file may be damaged");
+        return SEQ_E_REFUSED;
+    }
+    s->tokens[s->n++] = id;
+    ret->sampled = true;
+    ret->id = id;
+    ret->n_text = 0;
+    if (vocab_is_stop(engine_vocab(m->engine), id)) {
+        end_answer(s, HEARTH__FINISH__FINISH_STOP, ret);
+        return 0;
+    }
+    if (answer_push(&s->answer, id, ret->text, &ret->n_text) == ANSWER_E_STOP)
+        s->finish = HEARTH__FINISH__FINISH_STOP;
+    else if (s->n - s->n_prompt >= s->n_out_max)
+        end_answer(s, HEARTH__FINISH__FINISH_LENGTH, ret);
+    return 0;
+}

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker/serve.h"
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "worker/info.h"
+#include "worker/post.h"
+#include "worker/step.h"
+
+enum { SEQS_MAX = 1024, TOKENIZE_IDS_MAX = 200000 }; /* open sequences; ids that fit a frame */
+
+struct serve {
+    struct link *link;
+    struct seq_model m;
+    struct list seqs; /* struct seq */
+    size_t n_seqs;
+    struct step step;
+    bool stalled; /* every sequence of the plan starves: wait for hearthd to decide */
+};
+
+/* ---- messages ---- */
+
+static struct seq *find(struct serve *s, uint64_t id)
+{
+    LIST_EACH(q, &s->seqs, struct seq, node)
+    if (q->id == id) return q;
+    return NULL;
+}
+
+static int send_seq_failed(struct serve *s, uint64_t id, Hearth__ErrorCode code,
+                           const char *sentence)
+{
+    Hearth__Worker__FromWorker f = HEARTH__WORKER__FROM_WORKER__INIT;
+    Hearth__Worker__SeqFailed m = HEARTH__WORKER__SEQ_FAILED__INIT;
+
+    m.seq = id;
+    m.code = code;
+    m.message = (char *)(size_t)sentence;
+    f.body_case = HEARTH__WORKER__FROM_WORKER__BODY_SEQ_FAILED;
+    f.seq_failed = &m;
+    return post_send(s->link, &f);
+}
+
+static int on_seq_open(struct serve *s, const Hearth__Worker__SeqOpen *open,
+                       const struct link_frame *frame)
+{
+    Hearth__Worker__FromWorker f = HEARTH__WORKER__FROM_WORKER__INIT;
+    Hearth__Worker__SeqOpened m = HEARTH__WORKER__SEQ_OPENED__INIT;
+    Hearth__ErrorCode code = HEARTH__ERROR_CODE__ERROR_INTERNAL;
+    struct reason why = { "" };
+    struct seq *q = NULL;
+
+    if (find(s, open->seq) || s->n_seqs == SEQS_MAX)
+        return send_seq_failed(s, open->seq, HEARTH__ERROR_CODE__ERROR_EXISTS,
+                               "the sequence is open already, or too many are");
+    const int r = seq_new(&s->m, open, frame->fds, frame->n_fds, &code, &why, &q);
+    if (r != 0) return send_seq_failed(s, open->seq, code, r < 0 ? strerror(-r) : why.text);
+    list_push_back(&s->seqs, &q->node);
+    s->n_seqs++;
+    m.seq = q->id;
+    m.prompt_tokens = q->n_prompt;
+    m.max_tokens = q->n_out_max;
+    m.pages_most =
+        (uint32_t)engine_pages_for(s->m.engine, q->n_prompt + (q->prefix_only ? 0 : q->n_out_max));
+    f.body_case = HEARTH__WORKER__FROM_WORKER__BODY_SEQ_OPENED;
+    f.seq_opened = &m;
+    return post_send(s->link, &f);
+}
+
+static void on_seq_close(struct serve *s, const Hearth__Worker__SeqClose *m)
+{
+    struct seq *q = find(s, m->seq);
+
+    if (!q) return; /* it failed meanwhile */
+    step_forget(&s->step, q);
+    seq_free(q);
+    s->n_seqs--;
+}
+
+static void on_plan(struct serve *s, const Hearth__Worker__Plan *p)
+{
+    s->step.version = p->version;
+    s->step.n_entries = 0;
+    for (size_t i = 0; i < p->n_entries && s->step.n_entries < STEP_SEQS_MAX; i++) {
+        const Hearth__Worker__PlanEntry *e = p->entries[i];
+        const struct level *level = level_find(engine_levels(s->m.engine), e->level);
+        struct seq *q = find(s, e->seq);
+        if (!q) continue; /* it failed meanwhile */
+        s->step.entry[s->step.n_entries++] =
+            (struct step_entry){ q, e->prefill_tokens,
+                                 level ? level : &engine_levels(s->m.engine)->row[0] };
+    }
+}
+
+static int on_tokenize(struct serve *s, const Hearth__Worker__Tokenize *t)
+{
+    Hearth__Worker__FromWorker f = HEARTH__WORKER__FROM_WORKER__INIT;
+    Hearth__Worker__Tokenized m = HEARTH__WORKER__TOKENIZED__INIT;
+    CLEANUP(freep) uint32_t *ids = malloc(TOKENIZE_IDS_MAX * sizeof(*ids));
+    size_t n = 0;
+
+    if (!ids) return err_raise(-ENOMEM);
+    const int r = tokenizer_encode(s->m.tokenizer, (const char *)t->text.data, t->text.len,
+                                   t->parse_special, ids, TOKENIZE_IDS_MAX, &n);
+    if (r < 0) return err_pass(r);
+    m.id = t->id;
+    m.count = (uint32_t)n;
+    m.ids = ids;
+    m.n_ids = t->count_only || r != 0 ? 0 : n;
+    f.body_case = HEARTH__WORKER__FROM_WORKER__BODY_TOKENIZED;
+    f.tokenized = &m;
+    return post_send(s->link, &f);
+}
+
+static int on_message(struct serve *s, const Hearth__Worker__ToWorker *m,
+                      const struct link_frame *frame)
+{
+    s->stalled = false;
+    switch (m->body_case) {
+    case HEARTH__WORKER__TO_WORKER__BODY_SEQ_OPEN:
+        return on_seq_open(s, m->seq_open, frame);
+    case HEARTH__WORKER__TO_WORKER__BODY_SEQ_CLOSE:
+        on_seq_close(s, m->seq_close);
+        return 0;
+    case HEARTH__WORKER__TO_WORKER__BODY_PLAN:
+        on_plan(s, m->plan);
+        return 0;
+    case HEARTH__WORKER__TO_WORKER__BODY_TOKENIZE:
+        return on_tokenize(s, m->tokenize);
+    case HEARTH__WORKER__TO_WORKER__BODY_CACHE_DROP:
+        return 0; /* no prefixes are cached yet */
+    case HEARTH__WORKER__TO_WORKER__BODY_LOAD:
+    case HEARTH__WORKER__TO_WORKER__BODY_IMPORT:
+    case HEARTH__WORKER__TO_WORKER__BODY__NOT_SET:
+    default:
+        return err_raise(-EPROTO); /* hearthd is of the same build: a fault of ours */
+    }
+}
+
+/* Handle everything that has come. Return: 0, LINK_E_CLOSED, -errno. */
+static int read_messages(struct serve *s)
+{
+    int got = link_read(s->link);
+    struct link_frame frame;
+    struct reason why = { "" };
+    int r;
+
+    if (got < 0) return err_pass(got);
+    while ((r = link_next(s->link, &frame, &why)) == 0) {
+        ProtobufCMessage *m = NULL;
+        r = frame_unpack(&hearth__worker__to_worker__descriptor, frame.body, frame.size, &m, &why);
+        if (r == 0) r = on_message(s, (const Hearth__Worker__ToWorker *)(const void *)m, &frame);
+        frame_unpacked_free(m);
+        link_frame_close(&frame);
+        if (r != 0) return r < 0 ? err_pass(r) : r == LINK_E_CLOSED ? r : err_raise(-EPROTO);
+    }
+    if (r == LINK_E_GARBAGE || got == LINK_E_GARBAGE) return err_raise(-EPROTO);
+    return got == LINK_E_CLOSED ? LINK_E_CLOSED : 0;
+}
+
+static int run_step(struct serve *s)
+{
+    Hearth__Worker__FromWorker f = HEARTH__WORKER__FROM_WORKER__INIT;
+    int r = step_run(&s->m, &s->step);
+
+    if (r < 0) return err_pass(r);
+    s->stalled = s->step.report.prefill_tokens + s->step.report.decode_tokens == 0;
+    f.body_case = HEARTH__WORKER__FROM_WORKER__BODY_STEP;
+    f.step = &s->step.report;
+    r = post_send(s->link, &f);
+    return r < 0 ? err_pass(r) : r;
+}
+
+static int loop(struct serve *s)
+{
+    for (;;) {
+        const bool run = !s->stalled && step_runnable(&s->step);
+        struct pollfd p = { .fd = s->link->fd, .events = POLLIN };
+        int n = poll(&p, 1, run ? 0 : -1), r = 0;
+
+        if (n < 0 && errno != EINTR) return err_raise(-errno);
+        if (n > 0) r = read_messages(s);
+        if (r == 0 && n == 0 && run) r = run_step(s);
+        if (r != 0) return r < 0 ? err_pass(r) : r;
+    }
+}
+
+/* ---- loading ---- */
+
+static int fd_of(uint32_t index, const int *fds, size_t n_fds)
+{
+    return index > 0 && index <= n_fds ? fds[index - 1] : -1;
+}
+
+/* Tokens that no answer may have: unused ones, control tokens that end nothing, and those behind the text vocabulary. */
+static void forbid(const struct vocab *v, struct sampler *sampler)
+{
+    for (uint32_t id = 0; id < vocab_size(v); id++) {
+        const enum vocab_kind k = vocab_kind(v, id);
+        if (k == VOCAB_UNUSED || k == VOCAB_UNKNOWN ||
+            (k == VOCAB_CONTROL && !vocab_is_stop(v, id)))
+            sampler_forbid(sampler, id);
+    }
+}
+
+/*
+ * Google's generation settings for Gemma (temperature 1, top-k 64, top-p 0.95; converter of HF transformers) are for
+ * conversation. A base model that fills a form is asked for its most probable continuation.
+ */
+static struct sampler_config defaults_of(enum chat_form form)
+{
+    if (form == CHAT_FORM_CHAT)
+        return (struct sampler_config){
+            .temperature = 1.0f, .top_k = 64, .top_p = 0.95f, .repetition_penalty = 1.0f
+        };
+    return (
+        struct sampler_config){ .temperature = 0.0f, .top_p = 1.0f, .repetition_penalty = 1.0f };
+}
+
+static int open_model(struct serve *s, const Hearth__Worker__Load *job, int fd, struct reason *why)
+{
+    struct post_progress progress = { .link = s->link };
+    const struct engine_options o = { .kernels = job->kernels,
+                                      .threads = job->threads,
+                                      .context = job->context,
+                                      .chunk = job->chunk_tokens,
+                                      .kv_bytes = job->kv_bytes,
+                                      .kv_f32 = job->kv_f32,
+                                      .progress = post_progress,
+                                      .progress_context = &progress };
+    int r = engine_open(fd, &o, why, &s->m.engine);
+
+    if (r == 0 && job->levels_json.len > 0)
+        r = engine_levels_json(s->m.engine, (const char *)job->levels_json.data,
+                               job->levels_json.len, why);
+    if (r == 0) r = chat_init(&s->m.chat, engine_file(s->m.engine), engine_vocab(s->m.engine), why);
+    if (r != 0) return r < 0 ? err_pass(r) : r;
+    const struct vocab *v = engine_vocab(s->m.engine);
+    const uint32_t n_ids = vocab_size(v) < CONFIG_PLE_VOCAB ? vocab_size(v) : CONFIG_PLE_VOCAB;
+    r = tokenizer_new(v, &s->m.tokenizer);
+    if (r == 0) r = sampler_new(n_ids, &s->m.sampler);
+    if (r < 0) return err_pass(r);
+    forbid(v, s->m.sampler);
+    s->m.defaults = defaults_of(s->m.chat.form);
+    return 0;
+}
+
+static int send_loaded(struct serve *s, struct info *info, uint64_t load_ns, struct reason *why)
+{
+    const struct engine_info *e = engine_info(s->m.engine);
+    Hearth__Worker__FromWorker f = HEARTH__WORKER__FROM_WORKER__INIT;
+    Hearth__Worker__Loaded m = HEARTH__WORKER__LOADED__INIT;
+    int r = info_engine(s->m.engine, info, why);
+
+    if (r != 0) return r < 0 ? err_pass(r) : err_fold(r);
+    m.model = &info->model;
+    m.kernels = (char *)(size_t)e->kernels;
+    m.threads = e->threads;
+    m.context = e->context;
+    m.page_tokens = e->page_tokens;
+    m.pages_total = e->pages_total;
+    m.weights =
+        (char *)(size_t)(strcmp(e->kernels, "c") == 0 ? "as in the file" : "packed in memory");
+    m.load_us = load_ns / 1000;
+    m.chat = s->m.chat.form == CHAT_FORM_CHAT;
+    m.bytes_per_token = engine_level_bytes(s->m.engine, &engine_levels(s->m.engine)->row[0]);
+    f.body_case = HEARTH__WORKER__FROM_WORKER__BODY_LOADED;
+    f.loaded = &m;
+    r = post_send(s->link, &f);
+    return r < 0 ? err_pass(r) : r;
+}
+
+static int load_and_loop(struct serve *s, const Hearth__Worker__Load *job, const int *fds,
+                         size_t n_fds)
+{
+    const uint64_t from_ns = clock_now_ns();
+    const int fd = fd_of(job->model_fd_index, fds, n_fds);
+    CLEANUP(freep) struct info *info = calloc(1, sizeof(*info));
+    struct reason why = { "" };
+    int r = info ? 0 : err_raise(-ENOMEM);
+
+    if (r == 0 && fd < 0) r = err_raise(-EPROTO);
+    if (r == 0) r = open_model(s, job, fd, &why);
+    if (r > 0) {
+        r = post_failed(s->link, HEARTH__ERROR_CODE__ERROR_BAD_MODEL, why.text);
+        return r < 0 ? err_pass(r) : LINK_E_CLOSED;
+    }
+    if (r < 0) {
+        (void)post_failed(
+            s->link,
+            r == -ENOMEM ? HEARTH__ERROR_CODE__ERROR_NO_MODEL : HEARTH__ERROR_CODE__ERROR_INTERNAL,
+            r == -ENOMEM ? "there is not enough memory for this model" : strerror(-r));
+        return err_pass(r);
+    }
+    r = send_loaded(s, info, clock_now_ns() - from_ns, &why);
+    if (r == 0) r = loop(s);
+    if (r < 0 && r != -EPROTO)
+        (void)post_failed(s->link,
+                          r == -EIO ? HEARTH__ERROR_CODE__ERROR_STORAGE
+                                    : HEARTH__ERROR_CODE__ERROR_INTERNAL,
+                          strerror(-r));
+    return r < 0 ? err_pass(r) : r;
+}
+
+int serve_run(struct link *l, const Hearth__Worker__Load *job, const int *fds, size_t n_fds)
+{
+    struct serve *s = calloc(1, sizeof(*s));
+
+    if (!s) return err_raise(-ENOMEM);
+    s->link = l;
+    list_init(&s->seqs);
+    const int r = load_and_loop(s, job, fds, n_fds);
+    LIST_EACH(q, &s->seqs, struct seq, node)
+    seq_free(q);
+    step_deinit(&s->step);
+    sampler_free(s->m.sampler);
+    tokenizer_free(s->m.tokenizer);
+    engine_free(s->m.engine);
+    free(s);
+    return r;
+}
