@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * daemon/core/sched.h: which requests run in the next step. Decisions only: no sockets, no clock (time is an argument), no
+ * model. The caller tells what happened (a request came, was opened, a step took so long) and asks for a plan.
+ *
+ * Rules:
+ *  - Classes: realtime > interactive > background. While a higher class has work, lower ones are parked: they keep their KV
+ *    and are left out of the plan. The lowest waiting class still gets SCHED_SHARE of the engine's time, so that it never starves.
+ *  - Within a class, apps share engine time by weight: each app has a virtual time that grows by engine nanoseconds / weight; the
+ *    app with the smallest goes first. An app that comes back from idleness starts at the smallest virtual time of the
+ *    active ones, so that idleness is not saved up. Within an app: first come, first served.
+ *  - A plan never asks for more KV pages than the pool has: each request in it, and each parked one that holds pages, is
+ *    counted with the most that it may need. If a request of a higher class does not fit, the lowest-class, youngest
+ *    parked requests give up their KV (sched_plan.evict); they are computed again later.
+ *  - A running request stays in the plan until it ends, is parked for a higher class or for fairness: an app that is
+ *    ahead of a waiting one of its class by more than SCHED_SLICE_NS gives its place away.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/list.h"
+
+enum sched_class { SCHED_BACKGROUND, SCHED_INTERACTIVE, SCHED_REALTIME, SCHED_CLASSES };
+
+enum {
+    SCHED_PLAN_MAX = 64, /* requests of one plan: what one worker step can take */
+    SCHED_APP_KEY_MAX = 96,
+    SCHED_SHARE_PERCENT =
+        6, /* of the engine's time for a class below the highest that has work (promise: at least 5 %) */
+};
+#define SCHED_SLICE_NS                                                                             \
+    UINT64_C(200000000) /* 0.2 s: long against a step, short for a person who waits */
+
+enum { SCHED_E_FULL = 1 }; /* outcome: the queue is full */
+
+enum sched_state {
+    SCHED_OPENING, /* its length is not known yet */
+    SCHED_QUEUED,  /* waits, holds no KV */
+    SCHED_RUNNING, /* in the newest plan */
+    SCHED_PARKED,  /* left out of the newest plan, holds KV */
+};
+
+struct sched_app { /* whoever shares: a uid or a unit. Lives as long as it has requests. */
+    struct list node;
+    char key[SCHED_APP_KEY_MAX];
+    uint32_t weight;
+    uint32_t n_requests;
+    double vtime[SCHED_CLASSES]; /* [ns / weight] */
+};
+
+struct sched_req { /* embedded in the caller's request; the members are sched's, readable by all */
+    struct list node;
+    struct sched_app *app;
+    uint64_t serial; /* unique, rising: the order of arrival */
+    enum sched_class class;
+    enum sched_state state;
+    uint32_t prompt_tokens, cached_tokens; /* known once opened */
+    uint32_t prefilled_tokens;             /* of the prompt and of a replay, KV is there */
+    uint32_t
+        given_tokens; /* prompt and replayed answer: prefill is over when prefilled_tokens reaches it */
+    uint32_t output_tokens, output_max; /* made; most */
+    uint32_t pages_most, pages;         /* most that it may need; that it holds */
+    uint32_t pages_quota;               /* most pages that its app may hold at once, 0: no limit */
+    uint64_t arrived_ns, running_ns;    /* CLOCK_MONOTONIC; first time in a plan, 0: not yet */
+    uint64_t engine_ns;                 /* charged so far */
+};
+
+struct sched_config {
+    uint32_t queue_max;      /* requests at once, in all states */
+    uint32_t running_max;    /* in one plan, 1..SCHED_PLAN_MAX */
+    uint64_t step_target_ns; /* a step with prefill should take no longer while somebody decodes */
+    uint32_t chunk_max;      /* most prefill tokens of one step */
+};
+
+struct sched {
+    struct sched_config config;
+    struct list reqs; /* all, by arrival */
+    struct list apps;
+    uint32_t n_reqs, n_state[4];
+    uint32_t pages_total;            /* 0: no model, nothing is planned */
+    uint64_t owed_ns[SCHED_CLASSES]; /* engine time that a class below the highest is owed */
+    double prefill_tok_ns,
+        decode_step_ns; /* measured cost: [ns] per prompt token; of a step that only decodes. 0: not measured */
+    double vtime_floor[SCHED_CLASSES];
+};
+
+struct sched_entry {
+    struct sched_req *req;
+    uint32_t prefill_tokens; /* most prompt tokens of one step, >= 1 */
+};
+
+struct sched_plan {
+    struct sched_entry entry[SCHED_PLAN_MAX];
+    size_t n;
+    struct sched_req *evict
+        [SCHED_PLAN_MAX]; /* [n_evict] are now SCHED_QUEUED with no pages: their KV must be dropped */
+    size_t n_evict;
+};
+
+/** sched_init() - no requests. @config: copied; running_max, chunk_max and queue_max >= 1 (asserted). */
+void sched_init(struct sched *s, const struct sched_config *config);
+/** sched_deinit() - free what it owns. All requests must have been removed. */
+void sched_deinit(struct sched *s);
+/** sched_configure() - new limits from now on; requests beyond a smaller queue_max stay. */
+void sched_configure(struct sched *s, const struct sched_config *config);
+/** sched_model() - a model with @pages_total KV pages is ready; 0: none is (all KV is gone, requests go back to SCHED_OPENING). Measured costs are forgotten. */
+void sched_model(struct sched *s, uint32_t pages_total);
+
+/**
+ * sched_add() - a request came; it is SCHED_OPENING
+ * @app_key: who shares. @weight: 1..1000; the newest one counts for the whole app. Return: 0, SCHED_E_FULL, -ENOMEM.
+ */
+int sched_add(struct sched *s, struct sched_req *r, const char *app_key, uint32_t weight,
+              enum sched_class class, uint64_t serial, uint64_t now_ns);
+/** sched_opened() - its length is known: SCHED_QUEUED. @given_tokens: prompt and replayed answer. */
+void sched_opened(struct sched *s, struct sched_req *r, uint32_t prompt_tokens,
+                  uint32_t cached_tokens, uint32_t given_tokens, uint32_t output_max,
+                  uint32_t pages_most);
+/** sched_reopen() - its KV is gone and it has to be opened again: SCHED_OPENING. */
+void sched_reopen(struct sched *s, struct sched_req *r);
+/** sched_remove() - it ended, in whatever state. Harmless if it was never added or is removed already (r->app is NULL). */
+void sched_remove(struct sched *s, struct sched_req *r);
+
+struct sched_done { /* what one step did for one request */
+    struct sched_req *req;
+    uint32_t prefilled, decoded; /* tokens */
+    uint32_t pages;              /* that it holds now */
+};
+/**
+ * sched_charge() - a step took @took_ns: divide it among its requests, learn the costs
+ * Each request is charged took_ns in the proportion of its tokens' cost (a prompt token: prefill_tok_ns; an answer's token: what remains
+ * of the step divided evenly). The charges add up to @took_ns exactly.
+ */
+void sched_charge(struct sched *s, const struct sched_done *done, size_t n, uint64_t took_ns);
+
+/**
+ * sched_plan() - what to run from now on; the states of all requests follow it
+ * Return: true if it differs from the plan before in requests or prefill tokens (or evicts), so that it has to be sent.
+ */
+bool sched_plan(struct sched *s, uint64_t now_ns, struct sched_plan *ret);
+
+/**
+ * sched_estimate() - when a request will have its first token
+ * @ret_position: requests that are served before it (0: next or running). @ret_wait_ms: estimate from measured costs, 0: unknown.
+ */
+void sched_estimate(const struct sched *s, const struct sched_req *r, uint32_t *ret_position,
+                    uint32_t *ret_wait_ms);
+/** sched_retry_ms() - when a place in a full queue may become free; from measured costs, 1000 if unknown. */
+uint32_t sched_retry_ms(const struct sched *s);
+/** sched_state_name() - "queued" (also opening), "prefill", "decode", "parked". */
+const char *sched_state_name(const struct sched_req *r);
