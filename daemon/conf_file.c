@@ -3,7 +3,8 @@
  * inih does the parsing; what it leaves to be wished is done in the function that gives it its lines. It does not say which
  * line a setting is on, cuts section names at 49 bytes (a unit's name may be longer, and a cut one is another unit) and does
  * not tell of sections without settings, so the sections are read here. It takes an indented line as the continuation of
- * the value above, so indentation is taken away. It splits lines that are longer than its buffer: they are refused.
+ * the value above, so indentation is taken away. It splits lines that are longer than its buffer: they are refused. It goes
+ * on after a line that is nothing: such a line is known by the handler not having been called for it.
  */
 #include "daemon/conf_file.h"
 #include <assert.h>
@@ -25,6 +26,8 @@ struct reading {
     struct conf *conf;
     struct reason *why;
     int result; /* what conf_file_read() returns; != 0 ends the reading */
+    bool
+        pending; /* the last line was given to inih as a setting, and inih did not find one in it yet */
     enum { SECTION_NONE, SECTION_DAEMON, SECTION_MODEL, SECTION_POLICY } section;
     struct policy_rule *rule; /* of SECTION_POLICY */
 };
@@ -178,7 +181,7 @@ static int on_setting(void *user, const char *section, const char *name, const c
     int e = 0;
 
     (void)section;
-    if (r->result != 0) return 0;
+    r->pending = false;
     switch (r->section) {
     case SECTION_NONE:
         reason_set(&what, "\"%s\" stands before the first [section]", name);
@@ -209,6 +212,7 @@ static bool take_line(struct reading *r, char *str, size_t size)
     size_t n = 0;
     int c;
 
+    r->pending = false;
     r->line++;
     while ((c = getc(r->file)) != EOF && c != '\n') {
         if (n == 0 && (c == ' ' || c == '\t')) continue;
@@ -231,15 +235,29 @@ static bool take_line(struct reading *r, char *str, size_t size)
     return true;
 }
 
+/* Refuse the last line if it had to be a setting and was none. */
+static void settle_line(struct reading *r)
+{
+    struct reason what;
+
+    if (!r->pending || r->result != 0) return;
+    reason_set(&what, "this is not a setting; write NAME = VALUE");
+    refuse(r, &what);
+}
+
 /* inih's reader. */
 static char *next_line(char *str, int size, void *stream)
 {
     struct reading *r = stream;
 
+    settle_line(r);
     if (r->result != 0 || !take_line(r, str, (size_t)size)) return NULL;
     if (r->line == 1 && strncmp(str, "\xef\xbb\xbf", 3) == 0)
         memmove(str, str + 3, strlen(str + 3) + 1);
-    if (str[0] == '[') section_line(r, str);
+    if (str[0] == '[')
+        section_line(r, str);
+    else
+        r->pending = !strchr("\r\n;#", str[0]);
     return r->result == 0 ? str : NULL;
 }
 
@@ -275,14 +293,9 @@ int conf_file_read(const char *path, bool must_exist, struct conf *c, struct rea
     if (e > 0 || !file) return e;
     struct reading r = { .file = file, .path = path, .conf = c, .why = why };
     const int line = ini_parse_stream(next_line, &r, on_setting, &r);
-    if (r.result < 0) return err_pass(r.result);
-    if (r.result > 0) return r.result;
-    if (line == -2) return err_raise(-ENOMEM);
-    if (line != 0) {
-        struct reason what;
-        r.line = (unsigned)line;
-        reason_set(&what, "this is not a setting; write NAME = VALUE");
-        refuse(&r, &what);
-    }
-    return r.result;
+    settle_line(&r);
+    if (r.result == 0 && line == -2) return err_raise(-ENOMEM);
+    if (r.result == 0 && line != 0)
+        return err_raise(-ENOTRECOVERABLE); /* an error that we know nothing of */
+    return r.result < 0 ? err_pass(r.result) : r.result;
 }
