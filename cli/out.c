@@ -143,6 +143,21 @@ char *out_time(char *buf, size_t size, uint64_t us)
     return buf;
 }
 
+char *out_about(char *buf, size_t size, uint64_t ms)
+{
+    const unsigned long long s = (ms + 999) / 1000;
+
+    if (ms < 1000)
+        (void)snprintf(buf, size, "%u ms", (unsigned)ms);
+    else if (s < 120)
+        (void)snprintf(buf, size, "%llu s", s);
+    else if (s < 7200)
+        (void)snprintf(buf, size, "%llu min", (s + 59) / 60);
+    else
+        (void)snprintf(buf, size, "%llu h", (s + 3599) / 3600);
+    return buf;
+}
+
 size_t out_width(const char *text)
 {
     const size_t n = strlen(text);

@@ -47,6 +47,9 @@ char *out_bytes(char *buf, size_t size, uint64_t bytes);
 /** out_time() - "0.31 s", "12 s", "3 min 5 s", "2 h 10 min", "4 d 2 h". @buf: [size >= 32]. Return: @buf. */
 char *out_time(char *buf, size_t size, uint64_t us);
 
+/** out_about() - a wait, roughly: "200 ms", "3 s", "5 min", "2 h"; rounded up. @buf: [size >= 32]. Return: @buf. */
+char *out_about(char *buf, size_t size, uint64_t ms);
+
 /** out_width() - columns that @text takes on a terminal, in the current locale; bytes that are no text count 1. */
 size_t out_width(const char *text);
 

@@ -98,9 +98,10 @@ char *progress_line(const struct progress *p, unsigned columns, uint64_t now_ns,
         append(buf, columns, piece);
         append_amounts(p, columns, buf);
         if (elapsed_s < 1 || done == 0 || done == p->total) return buf;
-        const double left_us = elapsed_s * (1 - share) / share * 1e6;
-        (void)snprintf(piece, sizeof(piece), "  about %s left",
-                       out_time(left, sizeof(left), (uint64_t)left_us));
+        const double left_ms = elapsed_s * (1 - share) / share * 1e3;
+        (void)snprintf(
+            piece, sizeof(piece), "  about %s left",
+            out_about(left, sizeof(left), left_ms < 1e12 ? (uint64_t)left_ms : 1000000000000));
         append(buf, columns, piece);
         return buf;
     }

@@ -147,17 +147,15 @@ int talk_exit_code(int code, bool retry)
     return TALK_FAILED;
 }
 
-static void report(const struct talk *c, int exit_code)
+static void report(const struct talk *c)
 {
     const struct talk_end *const e = &c->end;
     char after[48] = "", time[32];
 
     if (e->retry_after_ms > 0)
         (void)snprintf(after, sizeof(after), " (try again in about %s)",
-                       out_time(time, sizeof(time), UINT64_C(1000) * e->retry_after_ms));
+                       out_about(time, sizeof(time), e->retry_after_ms));
     out_error("%s%s", e->message[0] ? e->message : talk_error_name(e->code), after);
-    if (exit_code == TALK_UNREACHABLE && e->code < 0)
-        out_note("`hearthctl doctor` tells what is wrong and what to do");
     if (c->json)
         (void)json_out_print(json_pack(
             "{so}", "error",
@@ -180,6 +178,6 @@ int talk_finish(struct talk *c, int r, uint64_t id)
     }
     if (c->interrupted) return TALK_INTERRUPTED;
     const int exit_code = talk_exit_code(c->end.code, c->end.retry);
-    if (exit_code != TALK_OK && !c->silent) report(c, exit_code);
+    if (exit_code != TALK_OK && !c->silent) report(c);
     return exit_code;
 }
