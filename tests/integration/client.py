@@ -75,7 +75,10 @@ class Client:
         self.answers = {}
         self.welcome = None
         if hello:
-            self.send(pb.ClientFrame(hello=pb.Hello(version_min=1, version_max=1, client_name=name)))
+            try:
+                self.send(pb.ClientFrame(hello=pb.Hello(version_min=1, version_max=1, client_name=name)))
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # refused already: the reason is there to be read
             f = self.receive()
             if f.WhichOneof("body") != "welcome":
                 raise Refused(f.error)

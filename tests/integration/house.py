@@ -121,7 +121,7 @@ class House:
         try:
             Client(self.socket).close()
             return True
-        except (FileNotFoundError, ConnectionRefusedError, HungUp):
+        except (FileNotFoundError, ConnectionRefusedError, HungUp, Refused):
             return False
 
     def log(self):
