@@ -68,6 +68,7 @@ class House:
         self.temporary = None if folder else tempfile.TemporaryDirectory(prefix="hearth-")
         self.folder = pathlib.Path(folder or self.temporary.name)
         self.socket = str(self.folder / "run/hearth.sock")
+        self.log_path = self.folder / "log"
         self.models = self.folder / "models"
         self.launcher, self.env = list(launcher), env or {}
         self.clients, self.process, self.expect_dead = [], None, False
@@ -97,7 +98,8 @@ class House:
     # ---- life ----
 
     def environment(self):
-        env = dict(os.environ, **self.env)
+        env = dict(os.environ, XDG_RUNTIME_DIR=str(self.folder), XDG_DATA_HOME=str(self.folder),
+                   XDG_CACHE_HOME=str(self.folder), TERM="xterm", LC_ALL="C.UTF-8", **self.env)
         for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS"):
             if "log_path" not in env.get(name, ""):
                 env[name] = f"{env.get(name, '')}:log_path={self.folder}/report"
@@ -108,7 +110,6 @@ class House:
 
     def start(self, wait=True):
         self.expect_dead = False
-        self.log_path = self.folder / "log"
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             env=self.environment())
