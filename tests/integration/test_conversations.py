@@ -50,7 +50,10 @@ class Talking(TestCase):
             self.assertEqual((first.started.prompt_tokens, first.ids), (len(ids), eval_greedy("slices", ids, n)))
             second = self.say(word, "and then?")
             ids += first.ids + self.special("<end_of_turn>\n<start_of_turn>user\nand then?<end_of_turn>\n<start_of_turn>model\n")
-            self.assertEqual((second.started.prompt_tokens, second.ids), (len(ids), eval_greedy("slices", ids, 12)))
+            want = eval_greedy("slices", ids, 12)
+            self.assertEqual((second.started.prompt_tokens, second.ids), (len(ids), want[:len(second.ids)]))
+            if len(second.ids) < 12:
+                self.assertEqual(second.done.finish, pb.FINISH_STOP)
             self.c.ok("conversation_close", pb.ConversationClose(name=word))
 
     def test_turns_said_explicitly_make_the_same_tokens(self):
