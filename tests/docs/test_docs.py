@@ -61,9 +61,8 @@ class Manuals(unittest.TestCase):
         pages = sorted((ROOT / "docs" / "man").glob("*.[1-8]"))
         self.assertTrue(pages)
         for page in pages:
-            r = subprocess.run(["mandoc", "-Tlint", "-Wstyle", page], capture_output=True, text=True)
-            said = [line for line in r.stdout.splitlines() if "referenced manual not found" not in line]  # installed elsewhere
-            self.assertEqual(said, [])
+            r = subprocess.run(["mandoc", "-Tlint", "-Wwarning", page], capture_output=True, text=True)
+            self.assertEqual(r.stdout, "")
 
     def test_hearthd_8_has_each_option(self):
         help_text = subprocess.run([HEARTHD, "--help"], capture_output=True, text=True, check=True).stdout
