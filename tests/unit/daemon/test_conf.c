@@ -270,6 +270,9 @@ Test(conf, comments_and_blanks_mean_nothing)
     cr_assert_eq(c.threads, 2, "the last line need not end");
     accepts("");
     accepts("# nothing\n");
+    accepts("\xef\xbb\xbf \n\r\n\f\n");
+    refuses("\r\xed", ":1: this is not a setting; write NAME = VALUE"); /* found by fuzzing */
+    refuses("[daemon]\n\vqueue\n", ":2: this is not a setting; write NAME = VALUE");
 }
 
 Test(conf, long_lines_and_bytes_that_are_no_text_are_refused)
