@@ -73,8 +73,7 @@ int frame_unpack(const ProtobufCMessageDescriptor *type, const uint8_t *body, si
     ProtobufCMessage *m = protobuf_c_message_unpack(type, &a, size, body);
 
     if (!m) {
-        reason_set(why, "%zu bytes are not a valid %s message, or one too large in memory", size,
-                   type->short_name);
+        reason_set(why, "%zu bytes are not a valid message, or one too large in memory", size);
         return FRAME_E_GARBAGE;
     }
     *ret = m;
