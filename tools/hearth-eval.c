@@ -43,6 +43,7 @@ static const char help[] =
     "\n"
     "Runs the model on tokens and prints one JSON object: {\"ids\": [...], \"greedy\": [...], "
     "\"nll\": mean}.\n"
+    "nll is null where it was not asked for, or is not a number.\n"
     "\n"
     "  --ids LIST         token ids, separated by commas (bos included)\n"
     "  --ids-file FILE    the same from a file; blanks, commas, newlines and brackets separate\n"
@@ -54,12 +55,13 @@ static const char help[] =
     "avx512-vnni, ...\n"
     "  --kv f16|f32       type of the KV cache (default f16)\n"
     "  --threads T        default: one per CPU\n"
-    "  --chunk C          most tokens of one step (default 128)\n"
+    "  --chunk C          most tokens of one step (default 128, at most 4096)\n"
     "  --levels FILE      more levels: {\"name\": {\"width\": [per layer], \"skip\": [layers]}, "
     "...}\n"
     "  --level NAME       level of all tokens (default: the whole model)\n"
-    "  --plan A:7,B:9     the first 7 tokens at level A, the next 9 at B, ...; the rest at the "
-    "last one\n"
+    "  --plan A:7,B:9     the first 7 tokens at level A, the next 9 at B, ...; the rest, greedy "
+    "ones "
+    "too, at the last\n"
     "  --tokenize         a JSON string per line on stdin -> a JSON array of ids per line, without "
     "bos\n"
     "  --special          with --tokenize: spellings of control tokens become those tokens\n"
@@ -85,8 +87,14 @@ static char *read_file(const char *path, size_t *ret_n)
         if (!more) free(text);
         text = more;
     }
+    if (text && ferror(f)) { /* a folder, for example */
+        free(text);
+        text = NULL;
+    }
+    const int why = errno;
     if (f) (void)fclose(f);
     if (text) text[n] = '\0';
+    errno = why;
     *ret_n = n;
     return text;
 }
@@ -141,6 +149,28 @@ static int take_ids(struct eval *v)
     return list ? parse_ids(v, list) : fail(v->ids_file, strerror(errno));
 }
 
+/* NAME:TOKENS,NAME:TOKENS,...; the last one goes on to the end. */
+static int parse_plan(struct eval *v)
+{
+    for (const char *p = v->plan;; p++) {
+        char name[LEVEL_NAME_MAX];
+        int used = 0;
+        struct span *s = &v->span[v->n_spans];
+        if (v->n_spans == PLAN_MAX ||
+            sscanf(p, "%31[^:,]:%9[0-9]%n", name, (char[10]){ "" }, &used) != 2)
+            return fail("--plan", "expected NAME:TOKENS,NAME:TOKENS,...");
+        s->n = (uint32_t)strtoul(p + strlen(name) + 1, NULL, 10);
+        s->level = level_find(engine_levels(v->e), name);
+        if (!s->level) return fail(name, "no such level");
+        v->n_spans++;
+        p += used;
+        if (*p == '\0') break;
+        if (*p != ',') return fail("--plan", "expected NAME:TOKENS,NAME:TOKENS,...");
+    }
+    v->span[v->n_spans - 1].n = UINT32_MAX;
+    return 0;
+}
+
 static int take_levels(struct eval *v)
 {
     struct reason why = { "" };
@@ -152,26 +182,22 @@ static int take_levels(struct eval *v)
         const int r = engine_levels_json(v->e, text, n, &why);
         if (r != 0) return fail(v->levels, r < 0 ? strerror(-r) : why.text);
     }
-    if (!v->plan) {
-        v->span[0] =
-            (struct span){ level_find(engine_levels(v->e), v->level ? v->level : ""), UINT32_MAX };
-        v->n_spans = 1;
-        return v->span[0].level ? 0 : fail(v->level, "no such level");
-    }
-    for (const char *p = v->plan; *p;) {
-        char name[LEVEL_NAME_MAX];
-        int used = 0;
-        struct span *s = &v->span[v->n_spans];
-        if (v->n_spans == PLAN_MAX || sscanf(p, "%31[^:,]:%u%n", name, &s->n, &used) != 2)
-            return fail("--plan", "expected NAME:TOKENS,NAME:TOKENS,...");
-        s->level = level_find(engine_levels(v->e), name);
-        if (!s->level) return fail(name, "no such level");
-        v->n_spans++;
-        p += used;
-        p += *p == ',';
-    }
-    v->span[v->n_spans - 1].n = UINT32_MAX;
-    return 0;
+    if (v->plan) return parse_plan(v);
+    v->span[0] =
+        (struct span){ level_find(engine_levels(v->e), v->level ? v->level : ""), UINT32_MAX };
+    v->n_spans = 1;
+    return v->span[0].level ? 0 : fail(v->level, "no such level");
+}
+
+/* The level of the token at @position. @ret_left: how many tokens from it on have that level. */
+static const struct level *level_at(const struct eval *v, uint32_t position, uint32_t *ret_left)
+{
+    uint32_t i = 0;
+
+    while (position >= v->span[i].n && i + 1 < v->n_spans)
+        position -= v->span[i++].n;
+    *ret_left = v->span[i].n - position;
+    return v->span[i].level;
 }
 
 /* ---- running ---- */
@@ -211,17 +237,15 @@ static int run_prompt(struct eval *v)
 {
     const uint32_t chunk = engine_info(v->e)->chunk, vocab = engine_info(v->e)->vocab;
     const bool all = v->out || v->nll;
-    uint32_t at = 0, span = 0, left = v->span[0].n;
 
-    while (at < v->n_ids) {
-        while (left == 0 && span + 1 < v->n_spans)
-            left = v->span[++span].n;
-        uint32_t n = v->n_ids - at < chunk ? v->n_ids - at : chunk;
+    for (uint32_t at = 0, n, left; at < v->n_ids; at += n) {
+        const struct level *level = level_at(v, at, &left);
+        n = v->n_ids - at < chunk ? v->n_ids - at : chunk;
         if (n > left) n = left;
         const enum engine_want want = all                  ? ENGINE_WANT_ALL
                                       : at + n == v->n_ids ? ENGINE_WANT_LAST
                                                            : ENGINE_WANT_NONE;
-        if (step(v, v->id + at, n, v->span[span].level, want) != 0) return 1;
+        if (step(v, v->id + at, n, level, want) != 0) return 1;
         for (uint32_t i = 0; i < n && v->nll; i++)
             if (at + i + 1 < v->n_ids)
                 v->nll_sum -= log_probability(v->row + (size_t)i * vocab, vocab, v->id[at + i + 1]);
@@ -229,21 +253,21 @@ static int run_prompt(struct eval *v)
             return fail(v->logits, strerror(errno));
         if (at + n == v->n_ids && all)
             memmove(v->row, v->row + (size_t)(n - 1) * vocab, vocab * sizeof(float));
-        at += n;
-        left -= n;
     }
     return 0;
 }
 
 static int run_greedy(struct eval *v)
 {
-    const struct level *level = v->span[v->n_spans - 1].level;
+    uint32_t left;
 
     v->made = calloc(v->greedy + 1, sizeof(*v->made));
     if (!v->made) return fail("--greedy", strerror(ENOMEM));
     for (uint32_t i = 0; i < v->greedy; i++) {
         v->made[i] = best_of(v->row, engine_info(v->e)->vocab);
-        if (i + 1 < v->greedy && step(v, &v->made[i], 1, level, ENGINE_WANT_LAST) != 0) return 1;
+        if (i + 1 == v->greedy) break;
+        const struct level *level = level_at(v, v->n_ids + i, &left);
+        if (step(v, &v->made[i], 1, level, ENGINE_WANT_LAST) != 0) return 1;
     }
     return 0;
 }
@@ -276,8 +300,11 @@ static int run(struct eval *v)
     print_list("ids", v->id, v->n_ids);
     (void)printf(", ");
     print_list("greedy", v->made, v->greedy);
-    if (v->nll && v->n_ids > 1) (void)printf(", \"nll\": %.6f", v->nll_sum / (v->n_ids - 1));
-    (void)printf("}\n");
+    const double nll = v->nll && v->n_ids > 1 ? v->nll_sum / (v->n_ids - 1) : (double)NAN;
+    if (isfinite(nll))
+        (void)printf(", \"nll\": %.6f}\n", nll);
+    else
+        (void)printf(", \"nll\": null}\n");
     return 0;
 }
 
@@ -326,6 +353,26 @@ static int parse_count(const char *option, const char *text, uint32_t *ret)
     return 0;
 }
 
+static int wrong(const char *what)
+{
+    (void)fprintf(stderr, "hearth-eval: %s\n", what);
+    return EXIT_USAGE;
+}
+
+/* Whether the options go together. */
+static int check_usage(const struct eval *v)
+{
+    const int inputs = (v->ids != NULL) + (v->ids_file != NULL) + (v->text != NULL);
+
+    if (!v->model) return wrong("give one model file");
+    if (v->tokenize && (inputs || v->logits || v->greedy || v->nll || v->level || v->plan))
+        return wrong("--tokenize reads stdin and runs no model");
+    if (!v->tokenize && inputs != 1) return wrong("give one of --ids, --ids-file, --text");
+    if (v->special && !v->tokenize) return wrong("--special goes with --tokenize");
+    if (v->level && v->plan) return wrong("give --level or --plan");
+    return 0;
+}
+
 static int parse(struct eval *v, int argc, char **argv)
 {
     static const struct option options[] = {
@@ -363,7 +410,7 @@ static int parse(struct eval *v, int argc, char **argv)
             break;
         case 'v':
             v->engine.kv_f32 = strcmp(optarg, "f32") == 0;
-            if (!v->engine.kv_f32 && strcmp(optarg, "f16") != 0) r = EXIT_USAGE;
+            if (!v->engine.kv_f32 && strcmp(optarg, "f16") != 0) r = wrong("--kv is f16 or f32");
             break;
         case 'T':
             r = parse_count("threads", optarg, &v->engine.threads);
@@ -392,15 +439,10 @@ static int parse(struct eval *v, int argc, char **argv)
         default:
             r = EXIT_USAGE;
         }
-    if (r == 0 && (optind + 1 != argc || (!v->tokenize && !v->text + !v->ids + !v->ids_file != 2) ||
-                   (v->level && v->plan)))
-        r = EXIT_USAGE;
-    if (r != 0) {
-        (void)fputs("hearth-eval: see hearth-eval --help\n", stderr);
-        return r;
-    }
-    v->model = argv[optind];
-    return 0;
+    if (r == 0 && optind + 1 == argc) v->model = argv[optind];
+    if (r == 0) r = check_usage(v);
+    if (r != 0) (void)fputs("hearth-eval: see hearth-eval --help\n", stderr);
+    return r;
 }
 
 int main(int argc, char **argv)
@@ -412,11 +454,13 @@ int main(int argc, char **argv)
     if (status != 0) return status;
     CLEANUP(closep) int fd = open(v.model, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return fail(v.model, strerror(errno));
+    if (v.tokenize && !v.engine.kernels) v.engine.kernels = "c"; /* packs nothing */
     const int r = engine_open(fd, &v.engine, &why, &v.e);
     if (r != 0) return fail(v.model, r < 0 ? strerror(-r) : why.text);
     if (v.logits && !(v.out = fopen(v.logits, "wb"))) status = fail(v.logits, strerror(errno));
     if (status == 0) status = v.tokenize ? run_tokenize(&v) : run(&v);
     if (v.out && fclose(v.out) != 0 && status == 0) status = fail(v.logits, strerror(errno));
+    if (fflush(stdout) != 0 && status == 0) status = fail("stdout", strerror(errno));
     engine_seq_free(v.seq);
     engine_free(v.e);
     free(v.id);

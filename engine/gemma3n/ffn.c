@@ -58,7 +58,8 @@ void ffn_run(struct forward *f)
                                                 rows),
                                     cpu_product(&w->up, &f->ffn_in, f->up, f->stride_f, rows) };
         for (int i = 0; i < 2; i++) {
-            p[i].r0 = from;
+            p[i].r0 =
+                from / MATRIX_TILE * MATRIX_TILE; /* a few units once more, to the same bits */
             p[i].r1 = to;
         }
         cpu_multiply(&f->p.cpu, p, 2);

@@ -4,19 +4,29 @@
 #include <string.h>
 #include "engine/kernels/kernels.h"
 
+/* Sums of up to SIDE rows of x grow side by side, which hides the latency of additions; each goes through k in order. */
+enum { SIDE = 4 };
+
 static void matmul(const struct kernels_matmul *j, uint32_t row0, uint32_t row1, void *scratch)
 {
-    float *w = scratch;
+    const uint32_t n_k = j->k1 - j->k0;
+    const float *x[SIDE], *w = scratch;
+    float s[SIDE], *y[SIDE];
 
     for (uint32_t r = row0; r < row1; r++) {
-        matrix_row(j->w, r, j->k0, j->k1 - j->k0, w);
-        for (uint32_t i = 0; i < j->n; i++) {
-            const float *x = j->x->f + (size_t)j->at[i] * j->x->cols_max + j->k0;
-            float *y = j->y + j->at[i] * j->y_stride + r;
-            float s = j->add ? *y : 0.0f;
-            for (uint32_t k = 0; k < j->k1 - j->k0; k++)
-                s += w[k] * x[k];
-            *y = s;
+        matrix_row(j->w, r, j->k0, n_k, scratch);
+        for (uint32_t i = 0; i < j->n; i += SIDE) {
+            for (uint32_t t = 0; t < SIDE; t++) {
+                const size_t at = j->at[i + t < j->n ? i + t : i]; /* behind the end: once more */
+                x[t] = j->x->f + at * j->x->cols_max + j->k0;
+                y[t] = j->y + at * j->y_stride + r;
+                s[t] = j->add ? *y[t] : 0.0f;
+            }
+            for (uint32_t k = 0; k < n_k; k++)
+                for (uint32_t t = 0; t < SIDE; t++)
+                    s[t] += w[k] * x[t][k];
+            for (uint32_t t = 0; t < SIDE; t++)
+                *y[t] = s[t];
         }
     }
 }

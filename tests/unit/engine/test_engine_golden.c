@@ -7,15 +7,13 @@
  *   8-bit activations            0.3 and mean KL 5e-4 (rounding in blocks of 32 gives 0.08 to 0.12 and 1.3e-4 in the reference)
  */
 #include <criterion/criterion.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-#include "engine/engine.h"
 #include "tests/golden/golden.h"
+#include "tests/unit/engine/engine_run.h"
 
 enum { IDS_MAX = 512, SETS_MAX = 8 };
 
@@ -55,18 +53,13 @@ static float *read_floats(const char *folder, const char *name, size_t *ret_n)
 static struct engine *open_model(const char *folder, const char *file, const struct setup *s)
 {
     char rel[256], path[512];
-    struct reason why = { "" };
-    struct engine *e = NULL;
     const struct engine_options o = {
         .kernels = s->kernels, .threads = s->threads, .chunk = s->chunk, .kv_f32 = s->kv_f32
     };
 
     (void)snprintf(rel, sizeof(rel), "text/%s/%s", folder, file);
     cr_assert_not_null(golden_find(rel, path, sizeof(path)), "%s", rel);
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
-    cr_assert_eq(engine_open(fd, &o, &why, &e), 0, "%s: %s", path, why.text);
-    (void)close(fd);
-    return e;
+    return engine_run_open(path, &o);
 }
 
 static uint32_t take_ids(const json_t *array, uint32_t *ids)
@@ -76,36 +69,11 @@ static uint32_t take_ids(const json_t *array, uint32_t *ids)
     return (uint32_t)json_array_size(array);
 }
 
-/* Process @n tokens in chunks; @logits: [n, vocab]. */
-static void feed(struct engine *e, struct engine_seq *s, const uint32_t *ids, uint32_t n,
-                 const struct level *level, float *logits)
-{
-    const uint32_t chunk = engine_info(e)->chunk, vocab = engine_info(e)->vocab;
-
-    for (uint32_t at = 0; at < n; at += chunk) {
-        struct engine_item it = { .seq = s,
-                                  .tokens = ids + at,
-                                  .n = n - at < chunk ? n - at : chunk,
-                                  .level = level,
-                                  .want = ENGINE_WANT_ALL };
-        cr_assert_eq(engine_step(e, &it, 1, logits + (size_t)at * vocab), 0);
-        cr_assert(!it.starved);
-    }
-}
-
-static uint32_t argmax(const float *x, uint32_t n)
-{
-    uint32_t best = 0;
-
-    for (uint32_t i = 1; i < n; i++)
-        if (x[i] > x[best]) best = i;
-    return best;
-}
-
 static double kl_row(const float *p, const float *q, uint32_t n)
 {
     double sum_p = 0, sum_q = 0, kl = 0;
-    const double top_p = (double)p[argmax(p, n)], top_q = (double)q[argmax(q, n)];
+    const double top_p = (double)p[engine_run_argmax(p, n)],
+                 top_q = (double)q[engine_run_argmax(q, n)];
 
     for (uint32_t i = 0; i < n; i++) {
         sum_p += exp((double)p[i] - top_p);
@@ -133,69 +101,78 @@ static void compare(const float *want, const float *got, uint32_t n, uint32_t vo
     cr_assert(kl <= max_kl || max_kl == 0, "%s: KL %g, allowed %g", what, kl, max_kl);
 }
 
-/* Greedy tokens must be the expected ones unless the reference's own choice was closer than @gap. */
-static void check_greedy(struct engine *e, struct engine_seq *s, const struct level *level,
-                         const json_t *prompt, float *last, double gap, const char *what)
-{
-    const json_t *greedy = json_object_get(prompt, "greedy");
-
-    if (json_number_value(json_object_get(prompt, "greedy_min_gap")) < gap) return;
-    for (size_t i = 0; i < json_array_size(greedy); i++) {
-        const uint32_t t = argmax(last, engine_info(e)->vocab);
-        cr_assert_eq(t, (uint32_t)json_integer_value(json_array_get(greedy, i)),
-                     "%s: greedy token %zu", what, i);
-        feed(e, s, &t, 1, level, last);
-    }
-}
-
+/*
+ * The logits of a prompt, and its greedy tokens where the reference's own choices were never closer than what the rounding
+ * may move. The greedy tokens are fed with the prompt: steps of one token give the same bits (below), and each must be
+ * the choice of the logits before it.
+ */
 static void check_prompt(struct engine *e, const struct setup *s, const char *folder,
                          const char *level_name, const json_t *prompt, bool rounded)
 {
     uint32_t ids[IDS_MAX];
-    const uint32_t n = take_ids(json_object_get(prompt, "ids"), ids), vocab = engine_info(e)->vocab;
+    const json_t *greedy = json_object_get(prompt, "greedy");
+    const uint32_t n = take_ids(json_object_get(prompt, "ids"), ids), vocab = engine_info(e)->vocab,
+                   n_greedy = take_ids(greedy, ids + n);
     const struct level *level = level_find(engine_levels(e), level_name);
-    const double max_abs = rounded     ? 0.3
-                           : s->kv_f32 ? 2e-3
-                                       : 1e-2,
-                 gap = rounded     ? 0.3
-                       : s->kv_f32 ? 0
-                                   : 0.02;
-    struct engine_seq *seq = NULL;
+    const double max_abs = rounded ? 0.3 : s->kv_f32 ? 2e-3 : 1e-2;
+    const double gap = rounded ? 0.3 : s->kv_f32 ? 0 : 0.02;
+    const bool clear = json_number_value(json_object_get(prompt, "greedy_min_gap")) > gap;
     size_t n_want = 0;
     char what[200];
 
     (void)snprintf(what, sizeof(what), "%s/%s %s %s", folder,
                    json_string_value(json_object_get(prompt, "name")), s->kernels, level_name);
+    cr_assert_not_null(level, "%s", level_name);
     float *want =
               read_floats(folder, json_string_value(json_object_get(prompt, "logits")), &n_want),
-          *got = malloc(((size_t)n + 1) * vocab * sizeof(float));
+          *got = engine_run_logits(e, ids, clear && n_greedy ? n + n_greedy - 1 : n, level);
     cr_assert_eq(n_want, (size_t)n * vocab);
-    cr_assert_not_null(level, "%s", level_name);
-    cr_assert_eq(engine_seq_new(e, &seq), 0);
-    feed(e, seq, ids, n, level, got);
     compare(want, got, n, vocab, max_abs, rounded ? 5e-4 : 0, what);
-    check_greedy(e, seq, level, prompt, got + (size_t)(n - 1) * vocab, gap, what);
-    engine_seq_free(seq);
+    for (uint32_t i = 0; i < n_greedy && clear; i++)
+        cr_assert_eq(engine_run_argmax(got + (size_t)(n + i - 1) * vocab, vocab), ids[n + i],
+                     "%s: greedy token %u", what, i);
     free(want);
     free(got);
 }
 
-/* f32 and f16 KV with every kernel set; @file's quantised matrices are rounded by all sets but the reference. */
-static void check_file(const char *folder, const char *file, const json_t *prompts, bool quantised)
+/* Every other set of this CPU must give the very bits of `auto`: what was compared with the reference holds for them too. */
+static void check_same_bits(struct engine *best, const char *folder, const char *file,
+                            const json_t *prompt)
 {
     const struct kernels *sets[SETS_MAX];
     const size_t n_sets = kernels_list(sets, SETS_MAX);
+    uint32_t ids[IDS_MAX];
+    const uint32_t n = take_ids(json_object_get(prompt, "ids"), ids);
+    float *want = engine_run_logits(best, ids, n, NULL);
+
+    for (size_t k = 1; k + 1 < n_sets; k++) { /* the first is `auto`, the last `c` */
+        const struct setup s = { .kernels = sets[k]->name, .threads = 2, .chunk = 64 };
+        struct engine *e = open_model(folder, file, &s);
+        float *got = engine_run_logits(e, ids, n, NULL);
+        cr_assert_eq(memcmp(want, got, (size_t)n * engine_info(e)->vocab * sizeof(float)), 0,
+                     "%s/%s: %s is not %s", folder, file, s.kernels, engine_info(best)->kernels);
+        free(got);
+        engine_free(e);
+    }
+    free(want);
+}
+
+/* f32 and f16 KV with the reference set and the best one; quantised matrices are rounded by the latter. */
+static void check_file(const char *folder, const char *file, const json_t *prompts, bool quantised)
+{
+    static const char *const kernels[] = { "c", "auto" };
     size_t i;
     json_t *prompt;
 
-    for (size_t k = 0; k < n_sets; k++)
+    for (int k = 0; k < 2; k++)
         for (int f32 = 0; f32 < 2; f32++) {
             const struct setup s = {
-                .kernels = sets[k]->name, .threads = 2, .chunk = 64, .kv_f32 = f32
+                .kernels = kernels[k], .threads = 2, .chunk = 64, .kv_f32 = f32
             };
             struct engine *e = open_model(folder, file, &s);
             json_array_foreach(prompts, i, prompt)
-                check_prompt(e, &s, folder, "", prompt, quantised && sets[k]->packed);
+                check_prompt(e, &s, folder, "", prompt, quantised && k == 1);
+            if (k == 1 && !f32) check_same_bits(e, folder, file, json_array_get(prompts, 0));
             engine_free(e);
         }
 }
@@ -293,13 +270,12 @@ Test(golden_text, the_level_may_change_between_two_tokens)
             float *want = read_floats("n3-slices", json_string_value(json_object_get(sw, "logits")),
                                       &n_want),
                   *got = malloc((size_t)n * vocab * sizeof(float));
-            struct engine_seq *seq = NULL;
-            cr_assert_eq(engine_seq_new(e, &seq), 0);
+            struct engine_seq *seq = engine_run_seq(e);
             json_array_foreach(json_object_get(sw, "plan"), p, part)
             {
                 const uint32_t tokens =
                     (uint32_t)json_integer_value(json_object_get(part, "tokens"));
-                feed(
+                engine_run_feed(
                     e, seq, ids + at, tokens,
                     level_find(engine_levels(e), json_string_value(json_object_get(part, "level"))),
                     got + (size_t)at * vocab);
@@ -384,14 +360,9 @@ Test(golden_text, inner_tensors_are_those_of_the_reference)
                 continue;
             uint32_t ids[IDS_MAX];
             const uint32_t n = take_ids(json_object_get(prompt, "ids"), ids);
-            float *got = malloc((size_t)n * engine_info(e)->vocab * sizeof(float));
-            struct engine_seq *seq = NULL;
-            cr_assert_eq(engine_seq_new(e, &seq), 0);
-            feed(e, seq, ids, n, level_find(engine_levels(e), ""), got);
+            free(engine_run_logits(e, ids, n, NULL));
             cr_assert_geq(in.n_seen, (int)(n * json_object_size(in.tensors)),
                           "every tensor was looked at");
-            engine_seq_free(seq);
-            free(got);
         }
         engine_free(e);
         json_decref(j);
@@ -400,41 +371,42 @@ Test(golden_text, inner_tensors_are_those_of_the_reference)
 
 /* ---- the promise of determinism ---- */
 
-Test(golden_text, neither_threads_nor_chunks_change_a_bit)
+/* Threads and chunks: each of 1, 2, 3 and 1, 7, all. */
+static void check_steady(const char *folder, const char *file, const char *kernels)
 {
-    const char *const files[][2] = { { "n3-slices", "model.gguf" },
-                                     { "n3-quant-small", "model-q4_0.gguf" },
-                                     { "g3-basic", "model.gguf" } };
-    const struct kernels *sets[SETS_MAX];
-    const size_t n_sets = kernels_list(sets, SETS_MAX);
-    uint32_t ids[61];
+    enum { N = 47 }; /* beyond a KV page and the window */
+    static const uint32_t chunks[] = { N, 7, 1 };
+    uint32_t ids[N];
+    float *first = NULL;
 
-    for (uint32_t i = 0; i < 61; i++)
+    for (uint32_t i = 0; i < N; i++)
         ids[i] = 2 + i * 7 % 300;
-    for (int m = 0; m < 3; m++)
-        for (size_t k = 0; k < n_sets; k++) {
-            float *first = NULL;
-            for (uint32_t threads = 1; threads <= 3; threads++)
-                for (int c = 0; c < 3; c++) {
-                    const uint32_t chunks[] = { 1, 7, 64 };
-                    const struct setup s = { .kernels = sets[k]->name,
-                                             .threads = threads,
-                                             .chunk = chunks[c] };
-                    struct engine *e = open_model(files[m][0], files[m][1], &s);
-                    struct engine_seq *seq = NULL;
-                    const size_t n = (size_t)61 * engine_info(e)->vocab;
-                    float *got = malloc(n * sizeof(float));
-                    cr_assert_eq(engine_seq_new(e, &seq), 0);
-                    feed(e, seq, ids, 61, level_find(engine_levels(e), ""), got);
-                    if (first)
-                        cr_assert_eq(memcmp(first, got, n * sizeof(float)), 0,
-                                     "%s %s: %u threads, chunks of %u", files[m][1], s.kernels,
-                                     threads, chunks[c]);
-                    engine_seq_free(seq);
-                    engine_free(e);
-                    if (first) free(got);
-                    if (!first) first = got;
-                }
-            free(first);
-        }
+    for (uint32_t run = 0; run < 9; run++) {
+        const struct setup s = { kernels, 1 + run % 3, chunks[run / 3], false };
+        struct engine *e = open_model(folder, file, &s);
+        float *got = engine_run_logits(e, ids, N, NULL);
+        const size_t bytes = (size_t)N * engine_info(e)->vocab * sizeof(float);
+        if (first)
+            cr_assert_eq(memcmp(first, got, bytes), 0, "%s/%s %s: %u threads, chunks of %u", folder,
+                         file, kernels, s.threads, s.chunk);
+        engine_free(e);
+        if (first) free(got);
+        if (!first) first = got;
+    }
+    free(first);
+}
+
+Test(golden_text, neither_threads_nor_chunks_change_a_bit_of_the_reference_kernels)
+{
+    check_steady("n3-slices", "model.gguf", "c");
+    check_steady("n3-quant-small", "model-q4_0.gguf", "c");
+    check_steady("g3-basic", "model.gguf", "c");
+}
+
+Test(golden_text, neither_threads_nor_chunks_change_a_bit_of_the_fast_kernels)
+{
+    check_steady("n3-slices", "model.gguf", "auto");
+    check_steady("n3-quant-small", "model-q4_0.gguf", "auto");
+    check_steady("n3-quant-small", "model-q5_0.gguf", "auto");
+    check_steady("g3-basic", "model.gguf", "auto");
 }
