@@ -235,7 +235,7 @@ HEARTH_API int hearth_client_new(const char *socket_path, struct hearth_client *
 /** hearth_client_free() - hang up; requests in flight are cancelled and their callbacks not called again. NULL is fine. Inside a callback: does nothing. Return: NULL. */
 HEARTH_API struct hearth_client *hearth_client_free(struct hearth_client *c);
 
-/** hearth_client_set_name() - what people see in `hearthctl ps`; 1 to 64 bytes, copied. Default: the program's name. Return: 0, -EINVAL, -EBUSY (there is a connection, which has told the name). */
+/** hearth_client_set_name() - what hearthd is told (nothing shows it yet); 1 to 64 bytes, copied. Default: the program's name. Return: 0, -EINVAL, -EBUSY (there is a connection, which has told the name). */
 HEARTH_API int hearth_client_set_name(struct hearth_client *c, const char *name);
 
 /** hearth_client_error() - the sentence for the last return of this client that was not 0, without a full stop; never NULL, valid until the next call with this client. */
@@ -279,7 +279,10 @@ HEARTH_API int hearth_client_info(const struct hearth_client *c, const char **re
  */
 HEARTH_API int hearth_cancel(struct hearth_client *c, uint64_t id);
 
-/* ---- generation: a request is built, then sent any number of times ---- */
+/*
+ * ---- generation: a request is built, then sent any number of times ----
+ * No model takes images, audio, video or tools yet: a request with one ends with HEARTH_E_UNSUPPORTED.
+ */
 
 /** hearth_request_new() - an empty request. Return: 0 and @ret, for hearth_request_free(); -ENOMEM. */
 HEARTH_API int hearth_request_new(struct hearth_request **ret);
@@ -344,9 +347,9 @@ hearth_request_set_conversation(struct hearth_request *q,
 HEARTH_API int hearth_generate(struct hearth_client *c, const struct hearth_request *q,
                                hearth_event_fn fn, void *context, uint64_t *ret_id);
 
-/* ---- conversations: a prefix that hearthd keeps, visible to its owner (uid) only ---- */
+/* ---- conversations: what was said, kept by hearthd, visible to its owner (uid) only ---- */
 
-/** hearth_conversation_open() - @q: its messages and tools begin the conversation; may be NULL. @name: 1..64 of [A-Za-z0-9._-]. */
+/** hearth_conversation_open() - @q: its messages begin the conversation; may be NULL. @name: 1..64 of [A-Za-z0-9._-]. */
 HEARTH_API int hearth_conversation_open(struct hearth_client *c, const char *name,
                                         const struct hearth_request *q, hearth_event_fn fn,
                                         void *context, uint64_t *ret_id);
