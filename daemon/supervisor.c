@@ -171,11 +171,16 @@ static void fail(struct supervisor *v, Hearth__ErrorCode code, const char *why)
     child_stop(&v->child);
     v->crashes = 0;
     waiters_fail(&v->waiters, code, why);
-    if (v->trial) { /* back to what was active before */
+    if (v->trial) { /* back to what was active before; requests that came meanwhile are its */
         v->trial = false;
-        const bool had = store_active(v->server->store, &old) == 0;
-        if (had) v->model = old;
-        set_state(v, had ? SUPERVISOR_UNLOADED : SUPERVISOR_NO_MODEL);
+        if (store_active(v->server->store, &old) == 0) {
+            v->model = old;
+            set_state(v, SUPERVISOR_UNLOADED);
+            return;
+        }
+        set_state(v, SUPERVISOR_NO_MODEL);
+        request_fail_waiting(v->server, code, why);
+        tokenize_fail(v->server, code, why);
         return;
     }
     v->failed_ns = clock_now_ns();
