@@ -79,7 +79,8 @@ int out_flush(void)
     return 1;
 }
 
-static void say(const char *before, const char *format, va_list args, const char *after)
+__attribute__((format(printf, 2, 0))) static void say(const char *before, const char *format,
+                                                      va_list args, const char *after)
 {
     char text[2048];
 
