@@ -42,6 +42,9 @@ enum {
 #define SCHED_SLICE_NS                                                                             \
     UINT64_C(200000000) /* 0.2 s: long against a step, short for a person who waits */
 
+#define SCHED_TOOK_MAX_NS                                                                          \
+    UINT64_C(3600000000000) /* an hour: a step that says more is taken for one of an hour */
+
 enum { SCHED_E_FULL = 1 }; /* outcome: the queue is full */
 
 enum sched_state {
