@@ -58,14 +58,14 @@ static double recompute_ns(const struct sched *s, const struct sched_req *r)
     return s->prefill_tok_ns * (sched_state_prefills(r) ? r->prefilled_tokens : given);
 }
 
-/* May @r take the pages of @victim? */
+/* May @r take the pages of @victim? (No app is ahead of itself, so it keeps its own.) */
 static bool may_evict(const struct sched_pick *p, const struct sched_req *victim,
                       const struct sched_req *r)
 {
     if (!sched_state_holds(victim) || victim->class > r->class) return false;
     if (victim->class < r->class) return true;
-    return victim->app != r->app && lead_ns(p, victim->app, r->app->vtime[p->class]) >
-                                        (double)SCHED_SLICE_NS + recompute_ns(p->s, victim);
+    return lead_ns(p, victim->app, r->app->vtime[p->class]) >
+           (double)SCHED_SLICE_NS + recompute_ns(p->s, victim);
 }
 
 /* @victim goes before @other: of the lower class, without a place, the younger. */
