@@ -68,11 +68,10 @@ static bool may_evict(const struct sched_pick *p, const struct sched_req *victim
            (double)SCHED_SLICE_NS + recompute_ns(p->s, victim);
 }
 
-/* @victim goes before @other: of the lower class, without a place, the younger. */
+/* @victim goes before @other: of the lower class, or the younger. */
 static bool goes_first(const struct sched_req *victim, const struct sched_req *other)
 {
     if (!other || victim->class != other->class) return !other || victim->class < other->class;
-    if (victim->placed != other->placed) return !victim->placed;
     return victim->serial > other->serial;
 }
 
@@ -127,7 +126,6 @@ static bool make_room(struct sched_pick *p, const struct sched_req *r)
         r->app->stuck = true; /* until one of its own ends: that hinders nobody else */
         return false;
     }
-    if (p->full) return false;
     lack = lack_of(p->s->pages_committed, r->pages_most, p->s->pages_total);
     if (lack == 0 || free_pages(p, r, lack, false)) return true;
     p->full = true;
