@@ -21,10 +21,10 @@ static inline bool sched_state_prefills(const struct sched_req *r)
     return r->prefilled_tokens < r->given_tokens;
 }
 
-/** sched_state_runnable() - true if a plan may have @r: its length is known and it can fit at all. */
+/** sched_state_runnable() - true if a plan may have @r: its length is known, it can fit at all, and it is not paused. */
 static inline bool sched_state_runnable(const struct sched *s, const struct sched_req *r)
 {
-    return r->state != SCHED_OPENING && r->pages_most <= s->pages_total &&
+    return r->state != SCHED_OPENING && !r->paused && r->pages_most <= s->pages_total &&
            (r->pages_quota == 0 || r->pages_most <= r->pages_quota);
 }
 
