@@ -68,7 +68,7 @@ Test(answer, a_stop_text_split_over_tokens_ends_it_and_no_byte_of_it_is_given_ou
         const char *stop[4], *in, *out;
     } cases[] = {
         { { "END" }, "so END more", "s|o| |||!" },
-        { { "END" }, "EEND", "|E|||!" }, /* the first E was no beginning */
+        { { "END" }, "EEND", "|E||!" },  /* the first E was no beginning */
         { { "END" }, "ENE", "||EN|$E" }, /* held back, then given out at the end */
         { { "abab" }, "aabaabab", "|a|||aba|||!" },
         { { "aab" }, "aaab", "||a|!" },
