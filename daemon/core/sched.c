@@ -172,7 +172,7 @@ void sched_opened(struct sched *s, struct sched_req *r, uint32_t prompt_tokens,
     const double floor = s->vtime_floor[r->class];
 
     assert(r->app && r->state == SCHED_OPENING);
-    /* Back from idleness: not behind those who worked meanwhile. (Who works is never below the floor.) */
+    /* Back from idleness: not behind those who worked meanwhile. */
     r->app->vtime[r->class] = fmax(r->app->vtime[r->class], floor);
     r->prompt_tokens = prompt_tokens;
     r->cached_tokens = cached_tokens;

@@ -83,7 +83,7 @@ struct sched_req {
         given_tokens; /* prompt and replayed answer: prefill is over when prefilled_tokens reaches it */
     uint32_t output_tokens, output_max; /* made; most */
     uint32_t pages_most, pages;         /* most that it may need; that it holds */
-    uint32_t pages_quota;            /* most pages that its app may hold at once, 0: no limit; the
+    uint32_t pages_quota; /* most pages that its app may hold at once, 0: no limit; the
                                            caller's, set before sched_opened() */
     bool paused; /* the caller's: nobody takes what it makes; it keeps its KV and is in no plan */
     uint64_t arrived_ns, running_ns; /* CLOCK_MONOTONIC; first time in a plan, 0: not yet */

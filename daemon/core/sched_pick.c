@@ -10,6 +10,7 @@
  * slow one app down and speed nobody up.
  */
 #include "daemon/core/sched_pick.h"
+#include <math.h>
 #include "daemon/core/sched_state.h"
 
 /* How far @a is ahead of @virtual time, in engine time of its own. */
@@ -144,7 +145,11 @@ static void begin(struct sched_pick *p)
     p->n = 0;
     LIST_EACH(r, &p->s->reqs, struct sched_req, node)
     {
-        if (r->class != p->class || !sched_state_runnable(p->s, r)) continue;
+        if (r->class != p->class) continue;
+        if (!sched_state_runnable(p->s, r)) { /* paused: others use its place meanwhile */
+            r->placed = false;
+            continue;
+        }
         r->app->active = true;
         r->app->n_placed += r->placed;
         p->n += r->placed;
@@ -153,6 +158,8 @@ static void begin(struct sched_pick *p)
     LIST_EACH(app, &p->s->apps, struct sched_app, node)
     {
         if (!app->active) continue;
+        /* Who works is never below the floor; who was paused is, and must not have saved that up. */
+        app->vtime[p->class] = fmax(app->vtime[p->class], p->s->vtime_floor[p->class]);
         if (!any || app->vtime[p->class] < p->least) p->least = app->vtime[p->class];
         any = true;
         find_next(p, app);
