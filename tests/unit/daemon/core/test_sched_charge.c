@@ -52,6 +52,9 @@ Test(sched_charge, charges_add_up_to_the_nanosecond)
         got += r[i]->sched.engine_ns;
     cr_assert_eq(got, all);
     sched_charge(&w.s, NULL, 0, 5);
+    const uint64_t before = r[0]->sched.engine_ns;
+    sched_charge(&w.s, done, 1, UINT64_MAX); /* a worker that lies */
+    cr_assert_eq(r[0]->sched.engine_ns - before, SCHED_TOOK_MAX_NS);
     world_deinit(&w);
 }
 
