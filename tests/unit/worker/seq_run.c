@@ -44,7 +44,7 @@ int seq_run_new(const struct seq_model *m, const struct seq_run_ask *ask, uint64
 {
     Hearth__Worker__SeqOpen open = HEARTH__WORKER__SEQ_OPEN__INIT;
     Hearth__Worker__Turn turn = HEARTH__WORKER__TURN__INIT, *turns[] = { &turn };
-    Hearth__Part part = HEARTH__PART__INIT, *parts[] = { &part };
+    Hearth__Part part, *parts[] = { &part };
     Hearth__Sampling sampling = HEARTH__SAMPLING__INIT;
     Hearth__Worker__Tokens prior = HEARTH__WORKER__TOKENS__INIT;
     Hearth__Worker__LevelRun run[2] = { HEARTH__WORKER__LEVEL_RUN__INIT,
@@ -54,6 +54,7 @@ int seq_run_new(const struct seq_model *m, const struct seq_run_ask *ask, uint64
     Hearth__ErrorCode code = HEARTH__ERROR_CODE__ERROR_UNKNOWN;
     struct reason why = { "" };
 
+    hearth__part__init(&part);
     open.seq = id;
     open.raw = true;
     open.n_turns = 1;
