@@ -12,13 +12,14 @@ void notify_ready(void);
 void notify_reloading(void);
 /** notify_stopping() - no new requests are taken. */
 void notify_stopping(void);
-/** notify_status() - one line for `systemctl status`; sent only when it differs from the last one. */
+/** notify_status() - one line for `systemctl status`, cut after 255 bytes; sent only when it differs from the last one. */
 void notify_status(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /** notify_extend() - starting, loading or stopping takes @usec longer. */
 void notify_extend(uint64_t usec);
 /** notify_watchdog() - alive. */
 void notify_watchdog(void);
-/** notify_watchdog_usec() - how often the manager wants to hear notify_watchdog() [us], 0: never. */
+/** notify_watchdog_usec() - how often to call notify_watchdog() [us]: half of the manager's patience, as it advises; 0: never. */
 uint64_t notify_watchdog_usec(void);
-/** notify_listen_fd() - the listening Unix stream socket that the manager passed, -1: none. Return: fd, -1, -EINVAL (it passed something else). */
+/** notify_listen_fd() - the listening Unix stream socket that the manager passed, now the caller's: non-blocking, close-on-exec. To be called once, at
+ * start: it takes the variables out of the environment. Return: fd, -1 (none), -EINVAL (it passed something else, or more than one). */
 int notify_listen_fd(void);

@@ -94,6 +94,10 @@ static int fill(const struct seq_model *m, struct seq *s, const Hearth__Worker__
 {
     int r = take_sampling(m, s, open->sampling, ret_code, why);
 
+    if (r == 0 && open->n_tools > 0) {
+        reason_set(why, "this model was not trained to call tools: leave them out");
+        return refuse(ret_code, HEARTH__ERROR_CODE__ERROR_UNSUPPORTED);
+    }
     if (r == 0) r = take_stops(m, s, open, ret_code, why);
     if (r != 0) return r;
     struct turns_out out = { .tokens = s->tokens, .max = s->n_max };

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "worker/health.h"
 #include "worker/info.h"
 #include "worker/post.h"
 #include "worker/step.h"
@@ -286,6 +287,7 @@ static int load_and_loop(struct serve *s, const Hearth__Worker__Load *job, const
 
     if (r == 0 && fd < 0) r = err_raise(-EPROTO);
     if (r == 0) r = open_model(s, job, fd, &why);
+    if (r == 0) r = health_check(s->m.engine, &why);
     if (r > 0) {
         r = post_failed(s->link, HEARTH__ERROR_CODE__ERROR_BAD_MODEL, why.text);
         return r < 0 ? err_pass(r) : LINK_E_CLOSED;

@@ -3,15 +3,25 @@
  * daemon/core/sched.h: which requests run in the next step. Decisions only: no sockets, no clock (time is an argument), no
  * model. The caller tells what happened (a request came, was opened, a step took so long) and asks for a plan.
  *
- * Rules:
+ * The worker repeats the newest plan step after step, so the caller asks for a plan after each event and sends it if
+ * sched_plan() says that it changed.
+ *
+ * Rules (docs/SCHEDULING.md has them with an example):
  *  - Classes: realtime > interactive > background. While a higher class has work, lower ones are parked: they keep their KV
- *    and are left out of the plan. The lowest waiting class still gets SCHED_SHARE of the engine's time, so that it never starves.
+ *    and are left out of the plan. Each lower class that waits is owed SCHED_SHARE_PERCENT of the engine's time, so that it never
+ *    starves: when the debt has grown to the cost of a step, one of its requests runs beside the higher class until the debt
+ *    is paid or, where that would pay too little (a big batch, no free place), instead of it for one step.
  *  - Within a class, apps share engine time by weight: each app has a virtual time that grows by engine nanoseconds / weight; the
  *    app with the smallest goes first. An app that comes back from idleness starts at the smallest virtual time of the
- *    active ones, so that idleness is not saved up. Within an app: first come, first served.
- *  - A plan never asks for more KV pages than the pool has: each request in it, and each parked one that holds pages, is
+ *    active ones, so that idleness is not saved up; one that is ahead stays ahead, so that coming and going brings nothing.
+ *    Within an app: first come, first served.
+ *  - Places of the plan: a place that an app already has counts like SCHED_SLICE_NS of use when the next one is given out. An app that is
+ *    ahead of another one with work keeps its first place only, so that forty requests get no more than one.
+ *  - A plan never asks for more KV pages than the pool has: each request in it, and each parked one, is
  *    counted with the most that it may need. If a request of a higher class does not fit, the lowest-class, youngest
- *    parked requests give up their KV (sched_plan.evict); they are computed again later.
+ *    requests give up their KV (sched_plan.evict); they are computed again later. Within a class an app gives up KV only when it is ahead of
+ *    the app that waits by more than SCHED_SLICE_NS and the cost of computing it again, so that each stay brings progress. Requests that hold
+ *    nothing do not overtake one of their class that waits for pages.
  *  - A running request stays in the plan until it ends, is parked for a higher class or for fairness: an app that is
  *    ahead of a waiting one of its class by more than SCHED_SLICE_NS gives its place away.
  */
@@ -32,6 +42,9 @@ enum {
 #define SCHED_SLICE_NS                                                                             \
     UINT64_C(200000000) /* 0.2 s: long against a step, short for a person who waits */
 
+#define SCHED_TOOK_MAX_NS                                                                          \
+    UINT64_C(3600000000000) /* an hour: a step that says more is taken for one of an hour */
+
 enum { SCHED_E_FULL = 1 }; /* outcome: the queue is full */
 
 enum sched_state {
@@ -41,15 +54,24 @@ enum sched_state {
     SCHED_PARKED,  /* left out of the newest plan, holds KV */
 };
 
-struct sched_app { /* whoever shares: a uid or a unit. Lives as long as it has requests. */
+enum { SCHED_IDLE_APPS_MAX = 64 }; /* apps without requests that are remembered, see sched_app */
+
+/* Whoever shares: a uid or a unit. Lives as long as it has requests, and then until the others have caught up with it. */
+struct sched_app {
     struct list node;
     char key[SCHED_APP_KEY_MAX];
     uint32_t weight;
     uint32_t n_requests;
     double vtime[SCHED_CLASSES]; /* [ns / weight] */
+    uint32_t pages_committed;    /* pages_most of its running and parked requests */
+    /* while a plan is made: */
+    struct sched_req *next; /* the request that takes its next place, NULL: none */
+    uint32_t n_placed;
+    bool active, stuck; /* has work in the class; its next request does not fit */
 };
 
-struct sched_req { /* embedded in the caller's request; the members are sched's, readable by all */
+/* Embedded in the caller's request, all zero at first; the members are sched's, readable by all, but for pages_quota. */
+struct sched_req {
     struct list node;
     struct sched_app *app;
     uint64_t serial; /* unique, rising: the order of arrival */
@@ -61,9 +83,16 @@ struct sched_req { /* embedded in the caller's request; the members are sched's,
         given_tokens; /* prompt and replayed answer: prefill is over when prefilled_tokens reaches it */
     uint32_t output_tokens, output_max; /* made; most */
     uint32_t pages_most, pages;         /* most that it may need; that it holds */
-    uint32_t pages_quota;               /* most pages that its app may hold at once, 0: no limit */
-    uint64_t arrived_ns, running_ns;    /* CLOCK_MONOTONIC; first time in a plan, 0: not yet */
-    uint64_t engine_ns;                 /* charged so far */
+    uint32_t pages_quota; /* most pages that its app may hold at once, 0: no limit; the
+                                           caller's, set before sched_opened() */
+    bool paused; /* the caller's: nobody takes what it makes; it keeps its KV and is in no plan */
+    uint64_t arrived_ns, running_ns; /* CLOCK_MONOTONIC; first time in a plan, 0: not yet */
+    uint64_t engine_ns;              /* charged so far */
+    /* of the planner: */
+    bool placed;           /* has one of the places of its class, kept while a higher class runs */
+    bool planned, evicted; /* was in the plan before; loses its KV with this one */
+    bool fresh;            /* got a place, but no step yet */
+    uint32_t planned_tokens;
 };
 
 struct sched_config {
@@ -79,15 +108,24 @@ struct sched {
     struct list apps;
     uint32_t n_reqs, n_state[4];
     uint32_t pages_total;            /* 0: no model, nothing is planned */
-    uint64_t owed_ns[SCHED_CLASSES]; /* engine time that a class below the highest is owed */
+    uint32_t pages_committed;        /* pages_most of all running and parked requests */
+    uint32_t n_class[SCHED_CLASSES]; /* requests in all states */
+    int64_t owed_ns[SCHED_CLASSES];  /* engine time that a class below the highest is owed */
     double prefill_tok_ns,
         decode_step_ns; /* measured cost: [ns] per prompt token; of a step that only decodes. 0: not measured */
+    double learn_ns, learn_tokens; /* prefill seen lately, prefill_tok_ns is their quotient */
+    double request_ns;             /* engine time of a request, mean of those that ended; 0: none */
     double vtime_floor[SCHED_CLASSES];
+    /* of the newest plan: */
+    int top;                                        /* its highest class, -1: it is empty */
+    size_t n_planned;                               /* requests */
+    bool waits[SCHED_CLASSES], turn[SCHED_CLASSES]; /* below the highest: has work; is being paid */
+    bool alone, rests; /* those that are paid run instead of the highest class; just did so */
 };
 
 struct sched_entry {
     struct sched_req *req;
-    uint32_t prefill_tokens; /* most prompt tokens of one step, >= 1 */
+    uint32_t prefill_tokens; /* most prompt tokens of one step, >= 1; 1 if its prompt is done */
 };
 
 struct sched_plan {
@@ -104,7 +142,8 @@ void sched_init(struct sched *s, const struct sched_config *config);
 void sched_deinit(struct sched *s);
 /** sched_configure() - new limits from now on; requests beyond a smaller queue_max stay. */
 void sched_configure(struct sched *s, const struct sched_config *config);
-/** sched_model() - a model with @pages_total KV pages is ready; 0: none is (all KV is gone, requests go back to SCHED_OPENING). Measured costs are forgotten. */
+/** sched_model() - a model with @pages_total KV pages is ready; 0: none is. Either way all KV is gone: requests go back to
+ * SCHED_OPENING, measured costs are forgotten. Virtual times and what was charged stay. */
 void sched_model(struct sched *s, uint32_t pages_total);
 
 /**
@@ -113,7 +152,11 @@ void sched_model(struct sched *s, uint32_t pages_total);
  */
 int sched_add(struct sched *s, struct sched_req *r, const char *app_key, uint32_t weight,
               enum sched_class class, uint64_t serial, uint64_t now_ns);
-/** sched_opened() - its length is known: SCHED_QUEUED. @given_tokens: prompt and replayed answer. */
+/**
+ * sched_opened() - its length is known: SCHED_QUEUED; it must be SCHED_OPENING
+ * @given_tokens: prompt and replayed answer. @pages_most: a request that needs more than the pool or its quota has can never run: the caller
+ * refuses it; here it waits and hinders nobody.
+ */
 void sched_opened(struct sched *s, struct sched_req *r, uint32_t prompt_tokens,
                   uint32_t cached_tokens, uint32_t given_tokens, uint32_t output_max,
                   uint32_t pages_most);
@@ -130,12 +173,18 @@ struct sched_done { /* what one step did for one request */
 /**
  * sched_charge() - a step took @took_ns: divide it among its requests, learn the costs
  * Each request is charged took_ns in the proportion of its tokens' cost (a prompt token: prefill_tok_ns; an answer's token: what remains
- * of the step divided evenly). The charges add up to @took_ns exactly.
+ * of the step divided evenly, which is not less than for a prompt token). The charges add up to @took_ns exactly.
+ * A token that comes with the end of a prompt is part of the prefill. A request that holds no KV (evicted or reopened
+ * while the step ran) is charged, but what the step made of it does not count: it will be made again.
  */
 void sched_charge(struct sched *s, const struct sched_done *done, size_t n, uint64_t took_ns);
 
 /**
  * sched_plan() - what to run from now on; the states of all requests follow it
+ * Prefill: while a request of the plan decodes (one that only repays its class does not count), the prompts get so many
+ * tokens that the step stays within step_target_ns, but at least 8; otherwise chunk_max. The app with the smallest virtual
+ * time takes what it needs first; each other prompt of the plan gets at least 1.
+ * An evicted request is SCHED_QUEUED and will be planned again; a caller whose worker has to open it anew calls sched_reopen().
  * Return: true if it differs from the plan before in requests or prefill tokens (or evicts), so that it has to be sent.
  */
 bool sched_plan(struct sched *s, uint64_t now_ns, struct sched_plan *ret);

@@ -75,7 +75,7 @@ def check_prefix(path, text):
 
 def check(root, path):
     text = (root / path).read_text(errors="replace")
-    if path.suffix in MARKED or path.name == "meson_options.txt":
+    if path.suffix in MARKED or path.name == "meson_options.txt" or text.startswith("#!"):
         if SPDX not in "\n".join(text.splitlines()[:3]):
             yield 1, f"the line '{SPDX}' is missing in the first three lines"
     if path.suffix not in CODE:

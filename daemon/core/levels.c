@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/core/levels.h"
+#include <assert.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+static double cost(const struct levels_row *row)
+{
+    return row->cost > 0 && row->cost <= 1 ? row->cost : 1;
+}
+
+/* The row whose cost is nearest @target and at most @most; SIZE_MAX if there is none. */
+static size_t nearest(const struct levels_row *rows, size_t n, double target, double most)
+{
+    size_t best = SIZE_MAX;
+    double least = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        const double c = cost(&rows[i]), d = c < target ? target - c : c - target;
+        if (c > most || (best != SIZE_MAX && d >= least)) continue;
+        best = i;
+        least = d;
+    }
+    return best;
+}
+
+/* The row that @name means; SIZE_MAX if none. */
+static size_t find(const char *name, const struct levels_row *rows, size_t n)
+{
+    const size_t dearest = nearest(rows, n, 1, 1), cheapest = nearest(rows, n, 0, 1);
+
+    if (name[0] == 0 || strcmp(name, "auto") == 0 || strcmp(name, "best") == 0) return dearest;
+    if (strcmp(name, "fast") == 0) return cheapest;
+    if (strcmp(name, "balanced") == 0)
+        return nearest(rows, n, (cost(&rows[cheapest]) + cost(&rows[dearest])) / 2, 1);
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(name, rows[i].name) == 0) return i;
+    return SIZE_MAX;
+}
+
+static void say_names(const char *asked, const struct levels_row *rows, size_t n,
+                      struct reason *why)
+{
+    char names[sizeof(why->text)];
+    size_t used = 0;
+
+    names[0] = 0;
+    for (size_t i = 0; i < n && used < sizeof(names); i++)
+        used += (size_t)snprintf(names + used, sizeof(names) - used, ", %s", rows[i].name);
+    reason_set(why, "there is no level \"%.32s\"; there are auto, fast, balanced, best%s", asked,
+               names);
+}
+
+int levels_pick(const char *asked, const struct levels_row *rows, size_t n, const char *ceiling,
+                size_t *ret_index, struct reason *why)
+{
+    assert(n >= 1);
+    size_t i = find(asked, rows, n);
+    const size_t top = find(ceiling, rows, n);
+
+    if (i == SIZE_MAX) {
+        say_names(asked, rows, n, why);
+        return LEVELS_E_UNKNOWN;
+    }
+    reason_set(why, "%s", "");
+    if (top != SIZE_MAX && cost(&rows[i]) > cost(&rows[top])) {
+        i = nearest(rows, n, 1, cost(&rows[top]));
+        reason_set(why, "an administrator allows no more than %s", rows[top].name);
+    }
+    *ret_index = i;
+    return 0;
+}
