@@ -255,10 +255,10 @@ Test(golden_text, every_level_gives_the_logits_of_the_sliced_model)
         struct engine *e = open_slices(&s, slices);
         json_object_foreach(json_object_get(slices, "prompts"), level, prompts)
             json_array_foreach(prompts, i, prompt)
-            {
-                if (BRIEF && i > 0) break;
-                check_prompt(e, &s, "n3-slices", level, prompt, false);
-            }
+        {
+            if (BRIEF && i > 0) break;
+            check_prompt(e, &s, "n3-slices", level, prompt, false);
+        }
         engine_free(e);
     }
     json_decref(j);
