@@ -66,7 +66,9 @@ static int send_turns(struct chat *c)
 /* Have the last question of the turns answered, and keep the answer. */
 static void answer(struct chat *c)
 {
+    line_quiet(&c->line, true);
     c->last = send_turns(c);
+    line_quiet(&c->line, false);
     if (c->answer.n > 0 && buf_front(&c->answer)[c->answer.n - 1] != '\n') out_text("\n", 1);
     if (c->last == TALK_INTERRUPTED) out_note("[stopped]");
     if (c->args.stats) generate_stats(&c->talk.end, c->seed);
@@ -219,10 +221,9 @@ static const struct {
     void (*run)(struct chat *c, const char *rest);
 } verbs[] = {
     { "help", "", "this list", do_help },
-    { "system", "[TEXT]", "instructions that the model gets before all else; none: no instructions",
-      do_system },
-    { "level", "[NAME]",
-      "size of model: auto, fast, balanced, best, or one of `hearthctl model info`", do_level },
+    { "system", "[TEXT]", "instructions that precede all else; none: remove them", do_system },
+    { "level", "[NAME]", "size of model: auto, fast, balanced, best, or a level of its own",
+      do_level },
     { "stats", "", "statistics after each answer, on or off", do_stats },
     { "file", "PATH", "add the text of a file to the next question", do_file },
     { "retry", "", "ask the last question again", do_retry },
@@ -338,8 +339,7 @@ static int greet(struct chat *c)
     const int r = talk_finish(&c->talk, sent, id);
     if (r != TALK_OK || !c->edits) return r;
     if (c->model[0])
-        out_note("%s answers. /help lists commands, Ctrl-C stops an answer, Ctrl-D leaves.",
-                 c->model);
+        out_note("%s answers. /help lists commands, Ctrl-D leaves.", c->model);
     else
         out_note("No model is active yet: `hearthctl model add FILE` brings one. Ctrl-D leaves.");
     return r;

@@ -90,6 +90,7 @@ int line_init(struct line *l, int signal_fd, bool edit)
 
 void line_deinit(struct line *l)
 {
+    line_quiet(l, false);
     if (l->editor) el_end(l->editor);
     if (l->history) history_end(l->history);
     l->editor = l->history = NULL;
@@ -155,6 +156,17 @@ int line_read(struct line *l, const char *prompt, const char **ret, size_t *ret_
 {
     l->prompt = prompt;
     return l->editor ? read_edited(l, ret, ret_n) : read_piped(l, ret, ret_n);
+}
+
+void line_quiet(struct line *l, bool quiet)
+{
+    struct termios silent;
+
+    if (!l->editor || quiet == l->is_quiet) return;
+    if (quiet && tcgetattr(STDIN_FILENO, &l->before) != 0) return;
+    silent = l->before;
+    silent.c_lflag &= ~(tcflag_t)ECHO;
+    if (tcsetattr(STDIN_FILENO, TCSANOW, quiet ? &silent : &l->before) == 0) l->is_quiet = quiet;
 }
 
 void line_remember(struct line *l, const char *text)

@@ -5,6 +5,7 @@
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
+#include <termios.h>
 #include "base/buf.h"
 
 enum { LINE_MAX_BYTES = 1 << 20 };
@@ -20,8 +21,10 @@ struct line {
     int signal_fd; /* of struct talk, borrowed */
     bool interrupted, at_end;
     const char *prompt;
-    struct buf rest; /* bytes of a pipe that were read beyond the line */
-    size_t taken;    /* bytes of @rest that the last line has */
+    bool is_quiet;
+    struct termios before; /* of line_quiet() */
+    struct buf rest;       /* bytes of a pipe that were read beyond the line */
+    size_t taken;          /* bytes of @rest that the last line has */
 };
 
 /**
@@ -40,6 +43,12 @@ void line_deinit(struct line *l);
  * Return: 0, LINE_E_END, LINE_E_INTERRUPT, LINE_E_LONG, -ENOMEM, another -errno.
  */
 int line_read(struct line *l, const char *prompt, const char **ret, size_t *ret_n);
+
+/**
+ * line_quiet() - while an answer is written: keys are not echoed into it (they wait for the next line)
+ * @quiet: false: as before. Does nothing without editing.
+ */
+void line_quiet(struct line *l, bool quiet);
 
 /** line_remember() - add @text to the history that the arrow keys show. */
 void line_remember(struct line *l, const char *text);

@@ -79,7 +79,8 @@ int out_flush(void)
     return 1;
 }
 
-static void say(const char *before, const char *format, va_list args, const char *after)
+__attribute__((format(printf, 2, 0))) static void say(const char *before, const char *format,
+                                                      va_list args, const char *after)
 {
     char text[2048];
 
@@ -158,22 +159,43 @@ char *out_about(char *buf, size_t size, uint64_t ms)
     return buf;
 }
 
+/* The character at the start of @text: [n]. Return: its bytes; @ret: its columns. */
+static size_t character(const char *text, size_t n, size_t *ret)
+{
+    mbstate_t shift = { 0 };
+    wchar_t c;
+    const size_t used = mbrtowc(&c, text, n, &shift);
+
+    if (used == 0 || used == (size_t)-1 || used == (size_t)-2) {
+        *ret = 1;
+        return 1;
+    }
+    const int columns = wcwidth(c);
+    *ret = columns > 0 ? (size_t)columns : 0;
+    return used;
+}
+
 size_t out_width(const char *text)
 {
     const size_t n = strlen(text);
-    mbstate_t shift = { 0 };
-    size_t width = 0;
-    wchar_t c;
+    size_t width = 0, columns;
 
-    for (size_t i = 0; i < n;) {
-        const size_t used = mbrtowc(&c, text + i, n - i, &shift);
-        const bool ok = used != 0 && used != (size_t)-1 && used != (size_t)-2;
-        const int columns = ok ? wcwidth(c) : 1;
-        if (!ok) shift = (mbstate_t){ 0 };
-        width += columns > 0 ? (size_t)columns : 0;
-        i += ok ? used : 1;
-    }
+    for (size_t i = 0; i < n; width += columns)
+        i += character(text + i, n - i, &columns);
     return width;
+}
+
+size_t out_fit(const char *text, size_t n, size_t columns)
+{
+    size_t width = 0, i = 0, own;
+
+    while (i < n) {
+        const size_t used = character(text + i, n - i, &own);
+        if (width + own > columns) break;
+        width += own;
+        i += used;
+    }
+    return i;
 }
 
 static void add_cell(struct out_table *t, const char *text)

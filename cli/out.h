@@ -53,6 +53,9 @@ char *out_about(char *buf, size_t size, uint64_t ms);
 /** out_width() - columns that @text takes on a terminal, in the current locale; bytes that are no text count 1. */
 size_t out_width(const char *text);
 
+/** out_fit() - the bytes at the start of @text: [n] that take at most @columns columns, whole characters. */
+size_t out_fit(const char *text, size_t n, size_t columns);
+
 /* A table whose columns are as wide as their contents need. Make it of { 0 }. */
 enum { OUT_COLUMNS_MAX = 16, OUT_ROWS_MAX = 4096, OUT_CELL_MAX = 256 };
 

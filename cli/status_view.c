@@ -6,7 +6,7 @@
 #include "cli/json_out.h"
 #include "cli/printable.h"
 
-enum { NAME_COLUMNS = 10 };
+enum { NAME_COLUMNS = 10, HEAD_COLUMNS = 80 };
 
 /* "name  value"; nothing if the value is empty. */
 __attribute__((format(printf, 3, 4))) static void row(FILE *f, const char *name, const char *format,
@@ -98,37 +98,37 @@ void status_view_print(const struct hearth_status *s, FILE *f)
 
 void status_view_head(const struct hearth_status *s, FILE *f)
 {
-    char up[32], rss[16], line[400], text[400];
+    char up[32], rss[16], line[400], text[HEAD_COLUMNS + 1];
+    const bool presses = s->pressure && strcmp(s->pressure, "none") != 0;
 
-    (void)snprintf(line, sizeof(line), "hearthd %.20s  up %s  %s  %.30s%s%.16s",
+    (void)snprintf(line, sizeof(line), "hearthd %.16s  up %s  %s  %.24s%s%.12s",
                    s->version ? s->version : "", out_time(up, sizeof(up), s->uptime_us),
                    json_out_state(s->state), s->model ? s->model->name : "",
                    s->level && *s->level ? "  level " : "", s->level ? s->level : "");
     (void)fprintf(f, "%s\n", printable_copy(text, sizeof(text), line));
-    (void)fprintf(f,
-                  "%" PRIu32 " running  %" PRIu32 " queued  %" PRIu32 " parked  %" PRIu64
-                  " served  %" PRIu64 " refused  %" PRIu64 " crashes\n",
-                  s->running, s->queued, s->parked, s->served, s->refused, s->worker_restarts);
     (void)snprintf(line, sizeof(line),
-                   "%.1f tok/s read  %.1f tok/s written  memory %s  KV %" PRIu32 "/%" PRIu32
-                   "  %.20s",
+                   "%" PRIu32 " running  %" PRIu32 " queued  %" PRIu32 " parked  %" PRIu64
+                   " served  %" PRIu64 " refused  %" PRIu64 " crashes",
+                   s->running, s->queued, s->parked, s->served, s->refused, s->worker_restarts);
+    (void)fprintf(f, "%s\n", printable_copy(text, sizeof(text), line));
+    (void)snprintf(line, sizeof(line),
+                   "reads %.1f, writes %.1f tok/s  memory %s  KV %" PRIu32 "/%" PRIu32 "  %s",
                    (double)s->prefill_tok_s, (double)s->decode_tok_s,
                    out_bytes(rss, sizeof(rss), s->rss_bytes), s->kv_pages_used, s->kv_pages_total,
-                   s->pressure ? s->pressure : "");
+                   presses ? s->pressure : "");
     (void)fprintf(f, "%s\n", printable_copy(text, sizeof(text), line));
 }
 
+/* The columns that matter least are last: a narrow screen cuts them. */
 void status_view_requests(struct out_table *t, const struct hearth_request_info *q, size_t n)
 {
     char time[32];
 
-    out_table_columns(t, "SERIAL> APP PID> CLASS STATE READ> OUT> LEVEL AGE>");
+    out_table_columns(t, "SERIAL> APP STATE READ> OUT> LEVEL AGE> CLASS PID>");
     for (size_t i = 0; i < n; i++) {
         const uint32_t read = q[i].cached_tokens + q[i].prefilled_tokens;
         out_table_cell(t, "%" PRIu64, q[i].serial);
-        out_table_cell(t, "%.24s", q[i].app ? q[i].app : "");
-        out_table_cell(t, "%" PRIu32, q[i].pid);
-        out_table_cell(t, "%s", json_out_class(q[i].request_class));
+        out_table_cell(t, "%.16s", q[i].app ? q[i].app : "");
         out_table_cell(t, "%.8s", q[i].state ? q[i].state : "");
         if (read < q[i].prompt_tokens)
             out_table_cell(t, "%" PRIu32 "/%" PRIu32, read, q[i].prompt_tokens);
@@ -136,6 +136,8 @@ void status_view_requests(struct out_table *t, const struct hearth_request_info 
             out_table_cell(t, "%" PRIu32, q[i].prompt_tokens);
         out_table_cell(t, "%" PRIu32, q[i].output_tokens);
         out_table_cell(t, "%.12s", q[i].level ? q[i].level : "");
-        out_table_cell(t, "%s", out_time(time, sizeof(time), q[i].age_us));
+        out_table_cell(t, "%s", out_about(time, sizeof(time), q[i].age_us / 1000));
+        out_table_cell(t, "%s", json_out_class(q[i].request_class));
+        out_table_cell(t, "%" PRIu32, q[i].pid);
     }
 }

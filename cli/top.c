@@ -16,6 +16,7 @@
 #include "cli/command.h"
 #include "cli/json_out.h"
 #include "cli/out.h"
+#include "cli/printable.h"
 #include "cli/status_view.h"
 #include "cli/talk.h"
 
@@ -61,9 +62,19 @@ static void render(struct top *t, const struct hearth_status *s)
     t->selected_serial = t->n ? t->serials[t->selected] : 0;
 }
 
+/* @text: [n] into line @y of the screen, cut at its right edge. */
+static void put(int y, const char *text, size_t n)
+{
+    const size_t columns = COLS > 0 ? (size_t)COLS : 0;
+
+    (void)mvaddnstr(y, 0, text, (int)out_fit(text, n, columns));
+}
+
 static void draw(struct top *t)
 {
     const size_t rows = LINES > FIRST_ROW + 1 ? (size_t)(LINES - FIRST_ROW - 1) : 0;
+    const char *const foot =
+        t->message[0] ? t->message : "q leave  k cancel the request  up, down select";
     const char *at = t->text ? t->text : "";
 
     if (t->selected < t->first) t->first = t->selected;
@@ -80,15 +91,13 @@ static void draw(struct top *t)
                                                                      : A_NORMAL;
         (void)attrset((int)attributes);
         if (i == 0 && out_has_color(stdout)) (void)attron(COLOR_PAIR(1));
-        if (!hidden && y < LINES - 1) (void)mvaddnstr(y, 0, at, (int)n);
+        if (!hidden && y < LINES - 1) put(y, at, n);
         at += n + (at[n] == '\n');
     }
     (void)attrset(A_NORMAL);
-    if (t->n == 0) (void)mvaddnstr(FIRST_ROW, 0, "no requests now", COLS);
+    if (t->n == 0) put(FIRST_ROW, "no requests now", 15);
     if (out_has_color(stdout)) (void)attron(COLOR_PAIR(2));
-    (void)mvaddnstr(LINES - 1, 0,
-                    t->message[0] ? t->message : "q leave   k cancel the request   up, down select",
-                    COLS - 1);
+    put(LINES - 1, foot, strlen(foot));
     (void)attrset(A_NORMAL);
     (void)refresh();
 }
@@ -111,8 +120,8 @@ static void on_kill(void *context, const struct hearth_event *e)
     struct top *const t = context;
 
     if (e->type != HEARTH_EVENT_END) return;
-    (void)snprintf(t->message, sizeof(t->message), "%s",
-                   e->code == 0 ? "the request is cancelled" : e->message);
+    (void)printable_copy(t->message, sizeof(t->message),
+                         e->code == 0 ? "the request is cancelled" : e->message);
 }
 
 static void kill_selected(struct top *t)

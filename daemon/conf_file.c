@@ -19,6 +19,8 @@
 #include "daemon/conf_key.h"
 #include "daemon/core/value.h"
 
+#define BLANKS " \t\r\v\f" /* what inih takes away at both ends, but for the line's end */
+
 struct reading {
     FILE *file;
     const char *path;
@@ -215,8 +217,8 @@ static bool take_line(struct reading *r, char *str, size_t size)
     r->pending = false;
     r->line++;
     while ((c = getc(r->file)) != EOF && c != '\n') {
-        if (n == 0 && (c == ' ' || c == '\t')) continue;
         if (c == 0) reason_set(&what, "a NUL byte; this is not a text file");
+        if (n == 0 && c && strchr(BLANKS, c)) continue;
         if (n + 2 >= size) reason_set(&what, "the line is longer than %zu bytes", size - 2);
         if (what.text[0]) {
             refuse(r, &what);
@@ -253,11 +255,12 @@ static char *next_line(char *str, int size, void *stream)
     settle_line(r);
     if (r->result != 0 || !take_line(r, str, (size_t)size)) return NULL;
     if (r->line == 1 && strncmp(str, "\xef\xbb\xbf", 3) == 0)
-        memmove(str, str + 3, strlen(str + 3) + 1);
+        memmove(str, str + 3 + strspn(str + 3, BLANKS),
+                strlen(str + 3 + strspn(str + 3, BLANKS)) + 1);
     if (str[0] == '[')
         section_line(r, str);
     else
-        r->pending = !strchr("\r\n;#", str[0]);
+        r->pending = !strchr("\n;#", str[0]);
     return r->result == 0 ? str : NULL;
 }
 

@@ -160,10 +160,11 @@ int store_disk_discard(const struct store *s, const char *name, const char *vers
     if (dir < 0) return dir;
     store_disk_temporary(temporary);
     if (renameat(dir, version, s->root, temporary) < 0) return -errno;
-    if (fsync(dir) < 0) return -errno;
-    const int r = store_disk_erase(s, temporary);
+    /* erased only when the new name is on disk: a power failure must not bring back half of it */
+    const int r = fsync(dir) < 0 ? -errno : store_disk_erase(s, temporary);
     if (r < 0)
-        log_warn("removed model still takes space", "file=%s why=%s", temporary, strerror(-r));
+        log_warn("removed model takes space until the next start", "file=%s why=%s", temporary,
+                 strerror(-r));
     return 0;
 }
 
@@ -186,13 +187,16 @@ static int make_link(const struct store *s, const char *target,
     return fsync(s->root) < 0 ? -errno : 0;
 }
 
+/* Return: 0 (also if `previous` has to wait for the next start), -errno (nothing changed). */
 static int exchange(const struct store *s, const char *temporary)
 {
     if (renameat2(s->root, temporary, s->root, "active", RENAME_EXCHANGE) < 0) return -errno;
-    if (fsync(s->root) == 0 && renameat(s->root, temporary, s->root, "previous") == 0) return 0;
+    (void)fsync(s->root); /* the caller's decides; this one keeps the two steps in order */
+    if (renameat(s->root, temporary, s->root, "previous") == 0) return 0;
     const int e = -errno;
-    (void)renameat2(s->root, temporary, s->root, "active", RENAME_EXCHANGE);
-    return e;
+    if (renameat2(s->root, temporary, s->root, "active", RENAME_EXCHANGE) == 0) return e;
+    log_warn("the model before can be rolled back to after the next start", "why=%s", strerror(-e));
+    return 0;
 }
 
 /* `previous` first: after a crash between the two, it is the same as `active`. */

@@ -40,7 +40,7 @@ void store_disk_temporary(char *ret);
 /** store_disk_erase() - delete @name of the root: a file, a link, or a folder with files. Return: 0, -errno. */
 int store_disk_erase(const struct store *s, const char *name);
 
-/** store_disk_discard() - take NAME/VERSION away in one step, then delete it. Return: 0 (it is out of sight), -errno. */
+/** store_disk_discard() - take NAME/VERSION away in one step, then delete it. Return: 0 (it is out of sight), -errno (nothing changed). */
 int store_disk_discard(const struct store *s, const char *name, const char *version);
 
 /** store_disk_point() - `active` points to @target ("NAME/VERSION"), and `previous` to where it pointed. Return: 0; STORE_E_STORAGE (@why, nothing changed); -ENOMEM. */

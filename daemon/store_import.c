@@ -169,11 +169,10 @@ static int appear(struct store_import *i, const struct store_model *m, struct re
     }
     if (renameat(i->s->root, i->temporary, dir, m->version) < 0)
         return store_disk_fail(i->s, "name the model", why);
-    if (fsync(dir) < 0) {
-        const int r = store_disk_fail(i->s, "write the model's folder", why);
-        (void)renameat(dir, m->version, i->s->root, i->temporary);
-        return r;
-    }
+    /* too late to undo: at worst a power failure takes the import back */
+    if (fsync(dir) < 0)
+        log_warn("imported model may not survive a power failure", "model=%s why=%s", m->name,
+                 strerror(errno));
     i->temporary[0] = 0;
     return 0;
 }

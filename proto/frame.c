@@ -73,7 +73,9 @@ int frame_unpack(const ProtobufCMessageDescriptor *type, const uint8_t *body, si
     ProtobufCMessage *m = protobuf_c_message_unpack(type, &a, size, body);
 
     if (!m) {
-        reason_set(why, "%zu bytes are not a valid message, or one too large in memory", size);
+        const char *name = type->short_name; /* NULL: generated for size, as in libhearth */
+        reason_set(why, "%zu bytes are not a valid %s%smessage, or one too large in memory", size,
+                   name ? name : "", name ? " " : "");
         return FRAME_E_GARBAGE;
     }
     *ret = m;

@@ -9,16 +9,33 @@
  *   event loop  give @ret_id: the call returns at once. Watch hearth_client_fd() for readability and call
  *               hearth_client_process() whenever it is readable; events come from there.
  *
- * Threads: a client belongs to one thread at a time. hearth_cancel() alone may be called from any thread, also from inside a
- * callback. Different clients are independent of each other. Inside a callback, new requests may be made with @ret_id; a
- * blocking call there returns -EDEADLK; the client must not be freed there.
+ * Threads: a client belongs to one thread at a time. hearth_cancel() alone may be called from any thread, from inside a callback
+ * and from a signal handler. Different clients are independent of each other. Inside a callback, new requests may be made with
+ * @ret_id; a blocking call there returns -EDEADLK; the client must not be freed there (hearth_client_free() then does nothing).
+ * After fork() only one of the two processes may use a client: let the child make its own.
  *
- * Connection: it is made with the first request, and again with the first request after it was lost. Requests in flight when
+ * Callbacks are called from inside hearth_client_process(), hearth_client_wait() and blocking calls, one at a time, and never from
+ * a call that was given @ret_id. A blocking call also serves the other requests of its client. @fn may be NULL: nobody listens.
+ * A program that does not process events costs itself and hearthd no memory: the socket fills, hearthd pauses the answer, and
+ * hangs up when that lasts too long.
+ *
+ * Connection: it is made with the first request, without waiting for hearthd's welcome, and again with the first request after it
+ * was lost. Requests in flight when
  * it is lost end with HEARTH_E_DISCONNECTED and are not sent again by the library: only the caller knows whether that is
  * wanted. (hearthd survives crashes of its worker by itself; a lost connection means that hearthd stopped or restarted.)
  *
  * Returns: 0; -errno when the library itself could not do it; in blocking mode a positive enum hearth_code when hearthd refused
- * the request. After each return that is not 0, hearth_client_error() has a sentence for people.
+ * the request. After each return of a call with a client that is not 0, hearth_client_error() has a sentence for people
+ * (hearth_client_info() and hearth_cancel() leave none). All calls that send a request can return
+ *   -ENOENT, -ECONNREFUSED   hearthd is not running
+ *   -EACCES                  the socket is not for this user: it is for the group hearth
+ *   -EAGAIN                  event loop: hearthd does not accept or read fast enough, or 1024 requests are in flight; process
+ *                            events and try again. Blocking calls wait instead (for a connection: five seconds)
+ *   -EDEADLK                 a blocking call inside a callback
+ *   -EINVAL                  a name that is missing
+ *   -E2BIG                   the request does not fit a frame (1 MiB), see hearth_generate()
+ *   -ENOMEM, and another -errno of the system
+ * and have then sent nothing.
  *
  * Texts: any bytes. Text that hearthd sends in `const char *` fields is UTF-8 and ends with NUL; the text of an answer is whole
  * UTF-8 characters with a size.
@@ -215,13 +232,13 @@ typedef void (*hearth_event_fn)(void *context, const struct hearth_event *event)
  */
 HEARTH_API int hearth_client_new(const char *socket_path, struct hearth_client **ret);
 
-/** hearth_client_free() - hang up; requests in flight are cancelled and their callbacks not called again. NULL is fine. Return: NULL. */
+/** hearth_client_free() - hang up; requests in flight are cancelled and their callbacks not called again. NULL is fine. Inside a callback: does nothing. Return: NULL. */
 HEARTH_API struct hearth_client *hearth_client_free(struct hearth_client *c);
 
-/** hearth_client_set_name() - what people see in `hearthctl ps`; at most 64 bytes, before the first request. Return: 0, -EINVAL, -EBUSY. */
+/** hearth_client_set_name() - what hearthd is told (nothing shows it yet); 1 to 64 bytes, copied. Default: the program's name. Return: 0, -EINVAL, -EBUSY (there is a connection, which has told the name). */
 HEARTH_API int hearth_client_set_name(struct hearth_client *c, const char *name);
 
-/** hearth_client_error() - the sentence for the last return of this client that was not 0; never NULL, valid until the next call. */
+/** hearth_client_error() - the sentence for the last return of this client that was not 0, without a full stop; never NULL, valid until the next call with this client. */
 HEARTH_API const char *hearth_client_error(const struct hearth_client *c);
 
 /** hearth_client_socket() - the path in use; valid as long as the client. */
@@ -232,25 +249,40 @@ HEARTH_API int hearth_client_fd(const struct hearth_client *c);
 
 /**
  * hearth_client_process() - do what can be done without waiting, and call callbacks
- * Return: 0, also when the connection was lost (the requests have then ended with HEARTH_E_DISCONNECTED); -EDEADLK (from a callback); -ENOMEM.
+ * Return: 0, also when the connection was lost (the requests have then ended with HEARTH_E_DISCONNECTED); -EDEADLK (from a
+ * callback); -ENOMEM (the connection was closed and the requests have ended: an event could not be delivered).
  */
 HEARTH_API int hearth_client_process(struct hearth_client *c);
 
 /**
  * hearth_client_wait() - process events until request @id has ended, or @timeout_ms passed (-1: no limit)
- * Return: 0 (it ended well, or is not known any more); a positive enum hearth_code; -ETIMEDOUT; -EDEADLK; -errno.
+ * Signals do not end it. 0 ms: what can be done without waiting.
+ * Return: 0 (it ended well, or is not known any more); a positive enum hearth_code; -ETIMEDOUT (it goes on); -EDEADLK; -ENOMEM
+ * as hearth_client_process(); another -errno.
  */
 HEARTH_API int hearth_client_wait(struct hearth_client *c, uint64_t id, int timeout_ms);
 
-/** hearth_client_info() - of the Welcome: what policy allows this client; -ENOTCONN before it came. Pointers may be NULL. */
+/**
+ * hearth_client_info() - what hearthd's welcome said: its name and version, and what policy allows this client
+ * @ret_server: valid until the connection is lost. Pointers may be NULL.
+ * Return: 0; -ENOTCONN (no welcome yet: it comes before the first event of a connection).
+ */
 HEARTH_API int hearth_client_info(const struct hearth_client *c, const char **ret_server,
                                   enum hearth_class *ret_class_ceiling, uint32_t *ret_max_in_flight,
                                   int *ret_administrator);
 
-/** hearth_cancel() - end a request early: its END comes soon, with HEARTH_FINISH_CANCELLED if it was making an answer. Any thread. Return: 0, -errno. */
+/**
+ * hearth_cancel() - end a request early: its END comes soon, with HEARTH_FINISH_CANCELLED if it was making an answer
+ * An @id that is not in flight is ignored: it may have ended meanwhile. Any thread, callbacks, signal handlers; the client must
+ * not be freed meanwhile. It makes hearth_client_fd() readable: hearth_client_process() sends it.
+ * Return: 0; -EINVAL (@id is 0); -EAGAIN (64 cancels wait to be sent).
+ */
 HEARTH_API int hearth_cancel(struct hearth_client *c, uint64_t id);
 
-/* ---- generation: a request is built, then sent any number of times ---- */
+/*
+ * ---- generation: a request is built, then sent any number of times ----
+ * No model takes images, audio, video or tools yet: a request with one ends with HEARTH_E_UNSUPPORTED.
+ */
 
 /** hearth_request_new() - an empty request. Return: 0 and @ret, for hearth_request_free(); -ENOMEM. */
 HEARTH_API int hearth_request_new(struct hearth_request **ret);
@@ -258,10 +290,15 @@ HEARTH_API struct hearth_request *hearth_request_free(struct hearth_request *q);
 
 /**
  * hearth_request_message() - begin a new message of @role; parts follow
- * Order: at most one system message, first; then the user's and the model's in turns. Return: 0, -EINVAL (role), -E2BIG (over 1024 messages), -ENOMEM.
+ * Order: at most one system message, first; then the user's and the model's in turns. hearthd checks it.
+ * Return: 0, -EINVAL (role), -E2BIG (over 1024 messages), -ENOMEM. A failure leaves the request as it was.
  */
 HEARTH_API int hearth_request_message(struct hearth_request *q, enum hearth_role role);
-/** hearth_request_text() - add text to the last message. @text: [size] or HEARTH_TEXT_SIZE; copied. Return: 0, -EINVAL (no message), -E2BIG, -ENOMEM. */
+/**
+ * hearth_request_text() - add text to the last message. @text: [size] or HEARTH_TEXT_SIZE; copied. Texts in a row are one text.
+ * Return: 0, -EINVAL (no message yet, or @text is NULL), -E2BIG (over 4096 parts or 512 MiB in one request), -ENOMEM. A failure
+ * leaves the request as it was.
+ */
 HEARTH_API int hearth_request_text(struct hearth_request *q, const char *text, size_t size);
 /** hearth_request_image() - add an encoded image (JPEG, PNG, WebP). @data: [size] copied. Return: as hearth_request_text(). */
 HEARTH_API int hearth_request_image(struct hearth_request *q, const void *data, size_t size);
@@ -271,7 +308,7 @@ HEARTH_API int hearth_request_audio(struct hearth_request *q, const int16_t *pcm
 /** hearth_request_video_frame() - add a frame of a video, encoded as an image. @time_us: its position. Return: as hearth_request_text(). */
 HEARTH_API int hearth_request_video_frame(struct hearth_request *q, const void *data, size_t size,
                                           uint64_t time_us);
-/** hearth_request_tool() - offer a function. @json: {"name": ..., "description": ..., "parameters": {JSON Schema}}; copied. Return: as hearth_request_text(). */
+/** hearth_request_tool() - offer a function. @json: {"name": ..., "description": ..., "parameters": {JSON Schema}}; copied; at most 256. Return: as hearth_request_text(). */
 HEARTH_API int hearth_request_tool(struct hearth_request *q, const char *json, size_t size);
 /** hearth_request_stop() - a text that ends the answer and is no part of it; at most 8, of 1 to 64 bytes. Return: 0, -EINVAL, -E2BIG, -ENOMEM. */
 HEARTH_API int hearth_request_stop(struct hearth_request *q, const char *text, size_t size);
@@ -303,15 +340,16 @@ hearth_request_set_conversation(struct hearth_request *q,
 
 /**
  * hearth_generate() - have an answer made; QUEUED, STARTED, PROGRESS and TEXT events, then END
- * @q: borrowed, may be changed or freed afterwards. Texts too large for a frame travel in memory files.
- * Return: see the top of this file; -E2BIG (more than 8 large parts).
+ * @q: borrowed; may be changed, freed or sent again afterwards. Texts and media over 256 KiB, and as many smaller ones as would not
+ * fit the frame otherwise, travel in sealed memory files, of which a request can have 8.
+ * Return: see the top of this file; -E2BIG (what is not among the 8 largest parts is over 1 MiB together).
  */
 HEARTH_API int hearth_generate(struct hearth_client *c, const struct hearth_request *q,
                                hearth_event_fn fn, void *context, uint64_t *ret_id);
 
-/* ---- conversations: a prefix that hearthd keeps, visible to its owner (uid) only ---- */
+/* ---- conversations: what was said, kept by hearthd, visible to its owner (uid) only ---- */
 
-/** hearth_conversation_open() - @q: its messages and tools begin the conversation; may be NULL. @name: 1..64 of [A-Za-z0-9._-]. */
+/** hearth_conversation_open() - @q: its messages begin the conversation; may be NULL. @name: 1..64 of [A-Za-z0-9._-]. */
 HEARTH_API int hearth_conversation_open(struct hearth_client *c, const char *name,
                                         const struct hearth_request *q, hearth_event_fn fn,
                                         void *context, uint64_t *ret_id);
@@ -320,7 +358,7 @@ HEARTH_API int hearth_conversation_close(struct hearth_client *c, const char *na
 
 /* ---- questions ---- */
 
-/** hearth_tokenize() - TOKENS. @parse_special: spellings of control tokens become those tokens. @count_only: no ids. */
+/** hearth_tokenize() - TOKENS. @parse_special: spellings of control tokens become those tokens. @count_only: no ids. At most 1 MiB. */
 HEARTH_API int hearth_tokenize(struct hearth_client *c, const char *text, size_t size,
                                int parse_special, int count_only, hearth_event_fn fn, void *context,
                                uint64_t *ret_id);

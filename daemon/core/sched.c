@@ -98,13 +98,6 @@ static struct sched_app *add_app(struct sched *s, const char *key)
     return app;
 }
 
-static bool has_work(const struct sched *s, const struct sched_app *app, enum sched_class class)
-{
-    LIST_EACH(r, &s->reqs, struct sched_req, node)
-    if (r->app == app && r->class == class && sched_state_runnable(s, r)) return true;
-    return false;
-}
-
 /* ---- the queue ---- */
 
 static void check_config(const struct sched_config *c)
@@ -180,8 +173,7 @@ void sched_opened(struct sched *s, struct sched_req *r, uint32_t prompt_tokens,
 
     assert(r->app && r->state == SCHED_OPENING);
     /* Back from idleness: not behind those who worked meanwhile. */
-    if (!has_work(s, r->app, r->class) && r->app->vtime[r->class] < floor)
-        r->app->vtime[r->class] = floor;
+    r->app->vtime[r->class] = fmax(r->app->vtime[r->class], floor);
     r->prompt_tokens = prompt_tokens;
     r->cached_tokens = cached_tokens;
     r->given_tokens = given_tokens;

@@ -42,6 +42,9 @@ enum {
 #define SCHED_SLICE_NS                                                                             \
     UINT64_C(200000000) /* 0.2 s: long against a step, short for a person who waits */
 
+#define SCHED_TOOK_MAX_NS                                                                          \
+    UINT64_C(3600000000000) /* an hour: a step that says more is taken for one of an hour */
+
 enum { SCHED_E_FULL = 1 }; /* outcome: the queue is full */
 
 enum sched_state {
@@ -80,7 +83,7 @@ struct sched_req {
         given_tokens; /* prompt and replayed answer: prefill is over when prefilled_tokens reaches it */
     uint32_t output_tokens, output_max; /* made; most */
     uint32_t pages_most, pages;         /* most that it may need; that it holds */
-    uint32_t pages_quota;            /* most pages that its app may hold at once, 0: no limit; the
+    uint32_t pages_quota; /* most pages that its app may hold at once, 0: no limit; the
                                            caller's, set before sched_opened() */
     bool paused; /* the caller's: nobody takes what it makes; it keeps its KV and is in no plan */
     uint64_t arrived_ns, running_ns; /* CLOCK_MONOTONIC; first time in a plan, 0: not yet */

@@ -97,6 +97,7 @@ void sched_charge(struct sched *s, const struct sched_done *done, size_t n, uint
     struct sum sum = { 0 };
 
     if (n == 0) return;
+    if (took_ns > SCHED_TOOK_MAX_NS) took_ns = SCHED_TOOK_MAX_NS;
     for (size_t i = 0; i < n; i++) {
         sum.prefilled += done[i].prefilled;
         sum.decoded += decoded_of(&done[i]);

@@ -10,6 +10,7 @@
  * slow one app down and speed nobody up.
  */
 #include "daemon/core/sched_pick.h"
+#include <math.h>
 #include "daemon/core/sched_state.h"
 
 /* How far @a is ahead of @virtual time, in engine time of its own. */
@@ -58,21 +59,20 @@ static double recompute_ns(const struct sched *s, const struct sched_req *r)
     return s->prefill_tok_ns * (sched_state_prefills(r) ? r->prefilled_tokens : given);
 }
 
-/* May @r take the pages of @victim? */
+/* May @r take the pages of @victim? (No app is ahead of itself, so it keeps its own.) */
 static bool may_evict(const struct sched_pick *p, const struct sched_req *victim,
                       const struct sched_req *r)
 {
     if (!sched_state_holds(victim) || victim->class > r->class) return false;
     if (victim->class < r->class) return true;
-    return victim->app != r->app && lead_ns(p, victim->app, r->app->vtime[p->class]) >
-                                        (double)SCHED_SLICE_NS + recompute_ns(p->s, victim);
+    return lead_ns(p, victim->app, r->app->vtime[p->class]) >
+           (double)SCHED_SLICE_NS + recompute_ns(p->s, victim);
 }
 
-/* @victim goes before @other: of the lower class, without a place, the younger. */
+/* @victim goes before @other: of the lower class, or the younger. */
 static bool goes_first(const struct sched_req *victim, const struct sched_req *other)
 {
     if (!other || victim->class != other->class) return !other || victim->class < other->class;
-    if (victim->placed != other->placed) return !victim->placed;
     return victim->serial > other->serial;
 }
 
@@ -127,7 +127,6 @@ static bool make_room(struct sched_pick *p, const struct sched_req *r)
         r->app->stuck = true; /* until one of its own ends: that hinders nobody else */
         return false;
     }
-    if (p->full) return false;
     lack = lack_of(p->s->pages_committed, r->pages_most, p->s->pages_total);
     if (lack == 0 || free_pages(p, r, lack, false)) return true;
     p->full = true;
@@ -146,7 +145,11 @@ static void begin(struct sched_pick *p)
     p->n = 0;
     LIST_EACH(r, &p->s->reqs, struct sched_req, node)
     {
-        if (r->class != p->class || !sched_state_runnable(p->s, r)) continue;
+        if (r->class != p->class) continue;
+        if (!sched_state_runnable(p->s, r)) { /* paused: others use its place meanwhile */
+            r->placed = false;
+            continue;
+        }
         r->app->active = true;
         r->app->n_placed += r->placed;
         p->n += r->placed;
@@ -155,6 +158,8 @@ static void begin(struct sched_pick *p)
     LIST_EACH(app, &p->s->apps, struct sched_app, node)
     {
         if (!app->active) continue;
+        /* Who works is never below the floor; who was paused is, and must not have saved that up. */
+        app->vtime[p->class] = fmax(app->vtime[p->class], p->s->vtime_floor[p->class]);
         if (!any || app->vtime[p->class] < p->least) p->least = app->vtime[p->class];
         any = true;
         find_next(p, app);

@@ -14,7 +14,19 @@
 #include <stdint.h>
 #include <string.h>
 
+/* Sanitizers (SIMD_CALLS) instrument each lane of the plain vectors: inlined everywhere, they take minutes to compile. */
+#if defined(SIMD_CALLS)
+#define SIMD_INLINE static inline
+#else
 #define SIMD_INLINE static inline __attribute__((always_inline))
+#endif
+
+/* Before a loop over the eight steps of a block: they must be unrolled where vectors are registers. */
+#ifdef SIMD_PLAIN
+#define SIMD_UNROLL
+#else
+#define SIMD_UNROLL _Pragma("GCC unroll 8")
+#endif
 
 #if defined(SIMD_PLAIN)
 #include "engine/kernels/simd_plain.h"
@@ -29,6 +41,34 @@
 #endif
 
 /* What follows is built from the functions above and therefore alike everywhere. */
+
+/*
+ * v16p: a running integer dot product. v16p_dot() adds products like v16i_dot(); where 32-bit sums of four bytes cost several
+ * instructions (AVX2), the sums of pairs stay in 16 bits until v16p_fold(), which is due before they could overflow: after
+ * 32767 / (2 * 127 * largest weight) steps. The result is p.n after a fold: exact, so the same everywhere.
+ */
+#ifndef SIMD_HAS_V16P
+typedef struct {
+    v16i n;
+} v16p;
+
+SIMD_INLINE v16p v16p_set(v16i n)
+{
+    return (v16p){ n };
+}
+SIMD_INLINE v16p v16p_fold(v16p p)
+{
+    return p;
+}
+SIMD_INLINE v16p v16p_dot(v16p p, v64u w, const int8_t *a)
+{
+    return (v16p){ v16i_dot(p.n, w, a) };
+}
+SIMD_INLINE v16p v16p_dot_s8(v16p p, v64u w, const int8_t *a)
+{
+    return (v16p){ v16i_dot_s8(p.n, w, a) };
+}
+#endif
 
 /** v16f_load_n() - the first @n (0..16) floats at @p, zeros behind them. Reads no byte beyond. */
 SIMD_INLINE v16f v16f_load_n(const float *p, int n)

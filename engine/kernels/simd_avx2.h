@@ -220,13 +220,6 @@ SIMD_INLINE __m256i simd_dot_half(__m256i acc, __m256i w, __m256i a)
     return _mm256_add_epi32(acc,
                             _mm256_madd_epi16(_mm256_maddubs_epi16(w, a), _mm256_set1_epi16(1)));
 }
-SIMD_INLINE v16i v16i_dot(v16i acc, v64u w, const int8_t *a)
-{
-    int32_t four;
-    memcpy(&four, a, 4);
-    const __m256i t = _mm256_set1_epi32(four);
-    return SIMD_BOTH(v16i, simd_dot_half(acc.a, w.a, t), simd_dot_half(acc.b, w.b, t));
-}
 /* |w| * (sign of w) a: the activations are never -128, so that their negatives exist. */
 SIMD_INLINE v16i v16i_dot_s8(v16i acc, v64u w, const int8_t *a)
 {
@@ -235,5 +228,36 @@ SIMD_INLINE v16i v16i_dot_s8(v16i acc, v64u w, const int8_t *a)
     const __m256i t = _mm256_set1_epi32(four);
     return SIMD_BOTH(v16i, simd_dot_half(acc.a, _mm256_abs_epi8(w.a), _mm256_sign_epi8(t, w.a)),
                      simd_dot_half(acc.b, _mm256_abs_epi8(w.b), _mm256_sign_epi8(t, w.b)));
+}
+
+/* A running sum whose latest pairs are still in 16 bits. */
+#define SIMD_HAS_V16P
+typedef struct {
+    v16i n;
+    __m256i a, b;
+} v16p;
+
+SIMD_INLINE v16p v16p_set(v16i n)
+{
+    return (v16p){ n, _mm256_setzero_si256(), _mm256_setzero_si256() };
+}
+SIMD_INLINE v16p v16p_fold(v16p p)
+{
+    const __m256i one = _mm256_set1_epi16(1);
+    return v16p_set(SIMD_BOTH(v16i, _mm256_add_epi32(p.n.a, _mm256_madd_epi16(p.a, one)),
+                              _mm256_add_epi32(p.n.b, _mm256_madd_epi16(p.b, one))));
+}
+SIMD_INLINE v16p v16p_dot(v16p p, v64u w, const int8_t *a)
+{
+    int32_t four;
+    memcpy(&four, a, 4);
+    const __m256i t = _mm256_set1_epi32(four);
+    return (v16p){ p.n, _mm256_add_epi16(p.a, _mm256_maddubs_epi16(w.a, t)),
+                   _mm256_add_epi16(p.b, _mm256_maddubs_epi16(w.b, t)) };
+}
+SIMD_INLINE v16p v16p_dot_s8(v16p p, v64u w, const int8_t *a)
+{
+    p.n = v16i_dot_s8(p.n, w, a);
+    return p;
 }
 #endif

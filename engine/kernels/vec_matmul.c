@@ -15,8 +15,10 @@
 #include "engine/kernels/simd.h"
 #include "engine/kernels/vec.h"
 
-/* Register tile: how many sums fit the registers of this instruction set. */
-#if defined(__AVX512F__)
+/* Register tile: how many sums fit the registers of this instruction set. Plain C has none: it is kept quick to compile. */
+#if defined(SIMD_PLAIN)
+enum { VEC_R = 1, VEC_T = 2 };
+#elif defined(__AVX512F__)
 enum { VEC_R = 2, VEC_T = 6 };
 #elif defined(__aarch64__)
 enum { VEC_R = 1, VEC_T = 3 };
@@ -115,9 +117,17 @@ SIMD_INLINE v16i dot_start(enum quant_type t, int32_t sum)
     return k < 0 ? v16i_set(0) : v16i_sub(v16i_set(0), v16i_shl(v16i_set(sum), k));
 }
 
-SIMD_INLINE v16i dot_step(enum quant_type t, v16i acc, v64u w, const int8_t *q)
+/* Steps between two folds (simd.h): the largest weight is 15, 31 or 63; products of Q8_0 are never kept in 16 bits. */
+SIMD_INLINE int fold_steps(enum quant_type t)
 {
-    return t == QUANT_Q8_0 ? v16i_dot_s8(acc, w, q) : v16i_dot(acc, w, q);
+    return t == QUANT_Q6_K ? 2 : t == QUANT_Q5_0 || t == QUANT_Q5_1 || t == QUANT_Q5_K ? 4 : 8;
+}
+
+/* Step @g of a block. */
+SIMD_INLINE v16p dot_step(enum quant_type t, v16p acc, v64u w, const int8_t *q, int g)
+{
+    acc = t == QUANT_Q8_0 ? v16p_dot_s8(acc, w, q) : v16p_dot(acc, w, q);
+    return t != QUANT_Q8_0 && (g + 1) % fold_steps(t) == 0 ? v16p_fold(acc) : acc;
 }
 
 /* One row of x: where its block @b begins. */
@@ -178,15 +188,16 @@ SIMD_INLINE void direct(enum quant_type t, const struct kernels_matmul *j, uint3
         unpack(t, j->w, tile, b, w);
         for (uint32_t i = 0; i < T; i++) {
             const struct x_block x = x_block_at(j->x, j->at[i0 + i], b);
-            v16i n0 = dot_start(t, t == QUANT_Q6_K ? x.sum16[0] : *x.sum),
-                 n1 = dot_start(t, x.sum16[1]);
+            v16p n0 = v16p_set(dot_start(t, t == QUANT_Q6_K ? x.sum16[0] : *x.sum)),
+                 n1 = v16p_set(dot_start(t, x.sum16[1]));
+            SIMD_UNROLL
             for (int g = 0; g < 8; g++) {
                 if (t == QUANT_Q6_K && g >= 4)
-                    n1 = dot_step(t, n1, w[g], x.q + 4 * g);
+                    n1 = dot_step(t, n1, w[g], x.q + 4 * g, g);
                 else
-                    n0 = dot_step(t, n0, w[g], x.q + 4 * g);
+                    n0 = dot_step(t, n0, w[g], x.q + 4 * g, g);
             }
-            acc[i] = block_add(t, acc[i], &s, n0, n1, x);
+            acc[i] = block_add(t, acc[i], &s, n0.n, n1.n, x);
         }
     }
     for (uint32_t i = 0; i < T; i++)
@@ -241,27 +252,27 @@ SIMD_INLINE void panel_run(enum quant_type t, const struct kernels_matmul *j, ui
     for (uint32_t b = 0; b < n_blocks; b++) {
         for (int half = 0; half < (t == QUANT_Q6_K ? 2 : 1); half++) {
             const int g0 = half * 4, g1 = t == QUANT_Q6_K ? g0 + 4 : 8;
-            v16i n[VEC_R][VEC_T];
+            v16p n[VEC_R][VEC_T];
             for (int i = 0; i < T; i++) {
-                const v16i start = dot_start(t, t == QUANT_Q6_K ? x[i].sum16[2 * b + (uint32_t)half]
-                                                                : x[i].sum[b]);
+                const v16p start = v16p_set(dot_start(
+                    t, t == QUANT_Q6_K ? x[i].sum16[2 * b + (uint32_t)half] : x[i].sum[b]));
                 for (int r = 0; r < R; r++)
                     n[r][i] = start;
             }
-#pragma GCC unroll 8
+            SIMD_UNROLL
             for (int g = g0; g < g1; g++) {
                 v64u w[VEC_R];
                 for (int r = 0; r < R; r++)
                     w[r] = v64u_load(p->w[r][b][g]);
                 for (int i = 0; i < T; i++)
                     for (int r = 0; r < R; r++)
-                        n[r][i] = dot_step(t, n[r][i], w[r], x[i].q + 32 * (size_t)b + 4 * g);
+                        n[r][i] = dot_step(t, n[r][i], w[r], x[i].q + 32 * (size_t)b + 4 * g, g);
             }
             for (int i = 0; i < T; i++) {
                 const v16f d = v16f_set(x[i].d[b]);
                 for (int r = 0; r < R; r++)
                     acc[r][i] = v16f_fma(v16f_mul(v16f_load(p->scales[r][b].s[half]), d),
-                                         v16i_to_f(n[r][i]), acc[r][i]);
+                                         v16i_to_f(n[r][i].n), acc[r][i]);
             }
         }
         if (has_min(t))

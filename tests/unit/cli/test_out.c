@@ -53,6 +53,16 @@ Test(out, table_counts_columns_not_bytes)
     out_table_deinit(&t);
 }
 
+Test(out, text_is_cut_between_characters_at_the_edge_of_the_screen)
+{
+    if (!setlocale(LC_CTYPE, "C.UTF-8")) cr_skip_test("this system has no C.UTF-8");
+    cr_assert_eq(out_fit("abc", 3, 2), 2);
+    cr_assert_eq(out_fit("abc", 3, 9), 3);
+    cr_assert_eq(out_fit("abc", 3, 0), 0);
+    cr_assert_eq(out_fit("\xe6\x97\xa5\xe6\x9c\xac", 6, 3), 3, "half a wide character is none");
+    cr_assert_eq(out_fit("\xff\xff", 2, 1), 1);
+}
+
 Test(out, table_cells_cannot_drive_the_terminal)
 {
     struct out_table t = { 0 };

@@ -3,7 +3,7 @@
 #pragma once
 #include <stddef.h>
 
-/** scratch_make() - a new empty folder below $TMPDIR or /tmp; the working directory does not change. */
+/** scratch_make() - a new empty folder below $TMPDIR, /dev/shm (it syncs in no time) or /tmp; the working directory does not change. */
 void scratch_make(void);
 /** scratch_remove() - the folder and all below it. */
 void scratch_remove(void);

@@ -108,7 +108,7 @@ Test(levels, one_row_is_every_level)
 Test(levels, costs_that_make_no_sense_count_as_the_whole_model)
 {
     const struct levels_row odd[] = {
-        { "nan", NAN }, { "half", 0.5 }, { "minus", -3 }, { "big", INFINITY }
+        { "nan", nan("") }, { "half", 0.5 }, { "minus", -3 }, { "big", HUGE_VAL }
     };
     size_t i = 9;
 

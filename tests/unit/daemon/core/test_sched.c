@@ -291,7 +291,7 @@ Test(sched, who_is_ahead_stays_ahead_when_it_comes_again_until_the_class_is_empt
 
 Test(sched, idle_apps_are_remembered_up_to_a_limit)
 {
-    char key[16];
+    char key[32];
     size_t n = 0;
 
     begin(1, 100);

@@ -52,6 +52,9 @@ Test(sched_charge, charges_add_up_to_the_nanosecond)
         got += r[i]->sched.engine_ns;
     cr_assert_eq(got, all);
     sched_charge(&w.s, NULL, 0, 5);
+    const uint64_t before = r[0]->sched.engine_ns;
+    sched_charge(&w.s, done, 1, UINT64_MAX); /* a worker that lies */
+    cr_assert_eq(r[0]->sched.engine_ns - before, SCHED_TOOK_MAX_NS);
     world_deinit(&w);
 }
 
@@ -185,6 +188,21 @@ Test(sched_charge, prompts_share_a_chunk_in_order_and_none_is_left_out)
     cr_assert_eq(tokens_of(c), 1);
     world_step(&w);
     cr_assert_gt(tokens_of(c), tokens_of(b), "it had least so far");
+    world_deinit(&w);
+}
+
+Test(sched_charge, a_class_that_is_paid_gets_a_quarter_of_the_chunk_beside_a_prompt)
+{
+    world_init(&w, &config, 100);
+    struct world_req *a = come(0, 100000);
+    struct world_req *low = world_come(&w, 1, 100, SCHED_BACKGROUND, 1000, NEVER, 1);
+    const uint64_t from_ns = w.now_ns;
+    while (!world_planned(&w, low))
+        world_step(&w);
+    cr_assert_eq(tokens_of(a), 96);
+    cr_assert_eq(tokens_of(low), 32);
+    cr_assert_geq(w.now_ns - from_ns, 40 * MS * 100 / 6, "when a step is owed, not before");
+    cr_assert_leq(w.now_ns - from_ns, 40 * MS * 100 / 6 + 128 * MS);
     world_deinit(&w);
 }
 

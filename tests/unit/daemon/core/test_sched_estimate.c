@@ -52,12 +52,39 @@ Test(sched_estimate, an_empty_place_means_next_and_the_time_of_the_own_prompt)
     struct world_req *a = come(0, SCHED_INTERACTIVE, NEVER);
     cr_assert_eq(position(a, &ms), 0);
     cr_assert_leq(fabs(ms - 61.0), 2, "100 * 0.5 + 11 ms, not %u", ms);
+    cr_assert_eq(position(come(1, SCHED_INTERACTIVE, NEVER), NULL), 0,
+                 "there is a place for it, too");
     world_plan(&w);
     cr_assert_eq(position(a, NULL), 0);
     world_step(&w);
     world_step(&w);
     cr_assert_eq(position(a, &ms), 0);
     cr_assert_eq(ms, 0, "it has its first token");
+    world_deinit(&w);
+}
+
+Test(sched_estimate, knows_that_one_has_to_end_first_and_that_a_prompt_beside_answers_is_slower)
+{
+    uint32_t alone, beside, full;
+
+    world_init(&w, &config, 100);
+    measure(); /* a request takes 0.6 s */
+    struct world_req *a = world_come(&w, 9, 100, SCHED_INTERACTIVE, 1000, NEVER, 1);
+    cr_assert_eq(position(a, &alone), 0);
+    cr_assert_leq(fabs(alone - 511.0), 5, "%u", alone);
+    world_gone(&w, a);
+    (void)come(0, SCHED_INTERACTIVE, NEVER);
+    world_plan(&w);
+    a = world_come(&w, 9, 100, SCHED_INTERACTIVE, 1000, NEVER, 1);
+    cr_assert_eq(position(a, &beside), 0);
+    cr_assert_leq(fabs(beside - (500 + 18 * 11.0)), 10, "18 steps, not %u ms", beside);
+    world_gone(&w, a);
+    for (uint32_t i = 1; i < 4; i++)
+        (void)come(i, SCHED_INTERACTIVE, NEVER);
+    world_plan(&w);
+    a = world_come(&w, 9, 100, SCHED_INTERACTIVE, 1000, NEVER, 1);
+    cr_assert_eq(position(a, &full), 0, "it is the next");
+    cr_assert_leq(fabs(full - beside - 600.0), 60, "%u", full);
     world_deinit(&w);
 }
 
@@ -116,6 +143,7 @@ Test(sched_estimate, a_lower_class_is_behind_all_of_a_higher_one)
     (void)come(1, SCHED_REALTIME, NEVER);
     world_plan(&w);
     cr_assert_eq(position(come(2, SCHED_BACKGROUND, NEVER), NULL), 2);
+    cr_assert_eq(position(come(3, SCHED_BACKGROUND, NEVER), NULL), 3, "the places are not for it");
     world_deinit(&w);
 }
 

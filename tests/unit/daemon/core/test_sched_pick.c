@@ -148,12 +148,15 @@ Test(sched_pick, a_quota_of_pages_limits_its_app_and_hinders_nobody_else)
     struct world_req *a[4];
 
     begin(8, 100);
+    struct world_req *low = come(1, SCHED_BACKGROUND, 10, 40); /* not the app's: it need not go */
+    steps(3);
     for (int i = 0; i < 4; i++) {
         a[i] = come(0, SCHED_INTERACTIVE, 10, 20);
         a[i]->sched.pages_quota = 50;
     }
     struct world_req *b = come(1, SCHED_INTERACTIVE, 10, 20);
     steps(20);
+    cr_assert_eq(low->sched.pages, 40);
     for (int i = 0; i < 4; i++)
         cr_assert_eq(world_planned(&w, a[i]), i < 2, "%d", i);
     cr_assert(world_planned(&w, b));
@@ -175,6 +178,81 @@ Test(sched_pick, within_a_quota_the_own_lower_class_gives_way)
     cr_assert(world_planned(&w, high));
     cr_assert(evicts(low));
     cr_assert_not(evicts(other), "the younger, but not of this app");
+    world_deinit(&w);
+}
+
+Test(sched_pick, within_an_app_who_holds_pages_goes_on_first)
+{
+    begin(2, 100);
+    struct world_req *older = come(0, SCHED_INTERACTIVE, 10, 10);
+    struct world_req *younger = come(0, SCHED_INTERACTIVE, 10, 10);
+    steps(3);
+    sched_reopen(&w.s, &older->sched);
+    struct sched_config c = w.s.config;
+    c.running_max = 1;
+    sched_configure(&w.s, &c);
+    struct world_req *b = come(1, SCHED_INTERACTIVE, 10, 10);
+    while (!world_planned(&w, b))
+        world_step(&w);
+    cr_assert_eq(younger->sched.state, SCHED_PARKED);
+    sched_opened(&w.s, &older->sched, 10, 0, 12, NEVER, 10);
+    world_gone(&w, b);
+    world_plan(&w);
+    cr_assert(world_planned(&w, younger));
+    world_deinit(&w);
+}
+
+Test(sched_pick, a_paused_request_keeps_its_pages_and_leaves_its_place_to_others)
+{
+    begin(1, 100);
+    struct world_req *a = come(0, SCHED_INTERACTIVE, 10, 10);
+    steps(5);
+    struct world_req *b = come(0, SCHED_INTERACTIVE, 10, 10);
+    a->sched.paused = true;
+    cr_assert(world_plan(&w));
+    cr_assert(world_planned(&w, b) && !world_planned(&w, a));
+    cr_assert_eq(a->sched.state, SCHED_PARKED);
+    cr_assert_eq(a->sched.pages, 10);
+    world_gone(&w, b);
+    cr_assert(world_plan(&w));
+    cr_assert_eq(w.plan.n, 0);
+    a->sched.paused = false;
+    world_plan(&w);
+    cr_assert(world_planned(&w, a));
+    world_deinit(&w);
+}
+
+Test(sched_pick, a_pause_is_not_saved_up)
+{
+    begin(1, 100);
+    struct world_req *a = come(0, SCHED_INTERACTIVE, 10, 10);
+    (void)come(1, SCHED_INTERACTIVE, 10, 10);
+    steps(10);
+    a->sched.paused = true;
+    steps(1000);
+    a->sched.paused = false;
+    const uint64_t a_ns = w.app_ns[0], b_ns = w.app_ns[1];
+    steps(400);
+    cr_assert_gt((w.app_ns[1] - b_ns) * 10, (w.app_ns[0] - a_ns) * 8);
+    world_deinit(&w);
+}
+
+Test(sched_pick, requests_that_pause_and_go_on_at_any_time_do_no_harm)
+{
+    static struct world_req *r[120];
+
+    begin(5, 400);
+    for (uint32_t i = 0; i < 120; i++)
+        r[i] = come(i % 7, i % 3 ? SCHED_INTERACTIVE : SCHED_BACKGROUND, 1 + i, 1 + i % 9);
+    for (int i = 0; i < 3000; i++) {
+        for (uint32_t k = world_random(&w, 30); k > 0; k--)
+            r[world_random(&w, 120)]->sched.paused = world_random(&w, 2);
+        world_step(&w);
+    }
+    for (uint32_t i = 0; i < 120; i++)
+        r[i]->sched.paused = false;
+    steps(50);
+    cr_assert_gt(w.plan.n, 0);
     world_deinit(&w);
 }
 
