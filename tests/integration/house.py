@@ -191,8 +191,8 @@ class House:
         return a.reply.model
 
     def worker(self):
-        """The pid of the running worker, or None."""
-        return next(iter(children(self.process.pid)), None)
+        """The pid of the running worker, or None. One that was killed may still be there as a zombie."""
+        return next((p for p in children(self.process.pid) if alive(p)), None)
 
     def kill_worker(self):
         pid = self.worker()

@@ -22,7 +22,7 @@ class Replay(TestCase):
     def kill_once(self):
         """Kill the worker, and wait until hearthd knows. Return: 1."""
         before = self.c.status().worker_restarts
-        self.house.kill_worker()
+        eventually("there is a worker to kill", self.house.kill_worker)
         eventually("hearthd noticed", lambda: self.c.status().worker_restarts > before)
         return 1
 
