@@ -92,7 +92,7 @@ class Quotas(TestCase):
         eventually("a place is free", lambda: self.house.answers())
         for c in others:
             c.close()
-        eventually("all places are free", lambda: self.status_of().clients <= 1)
+        eventually("all places are free", lambda: self.status_of().clients <= 2)
 
     def test_requests_in_flight_of_one_app_are_limited(self):
         self.assertEqual(self.c.welcome.max_in_flight, 4)
