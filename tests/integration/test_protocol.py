@@ -107,7 +107,7 @@ class Greeting(TestCase):
             c.send_bytes(frame(pb.ClientFrame(status=pb.StatusGet(id=1))), [f.fileno()] * 20)
             frames = c.rest(20)
         self.assertEqual(frames[-1].error.code, pb.ERROR_PROTOCOL, frames)
-        eventually("their descriptors are closed", lambda: self.house.descriptors() <= before)
+        eventually("the others are closed", lambda: self.house.descriptors() <= before + 1)
 
     def test_half_a_frame_and_then_silence_is_hung_up_on_after_ten_seconds(self):
         silent, half = self.raw(), self.connect()
@@ -139,7 +139,7 @@ class Greeting(TestCase):
             s.sendall(whole[:n])
             s.close()
         self.calm()
-        eventually("their connections are closed", lambda: self.house.descriptors() <= before)
+        eventually("the connections are closed", lambda: self.house.descriptors() <= before)
 
 
 class Requests(TestCase):
