@@ -29,12 +29,15 @@ def corpus(n, seed):
     for _ in range(n):
         row = c.conversation()
         for t in row["turns"]:
-            texts = [t["text"]] + [form.dumps(x) for x in t.get("calls", [])]
-            for x in texts:
+            text = t["text"]
+            for _, said in t.get("slots", {}).values():
+                text = text.replace(said, f"\x01{said}\x02") if said else text
+            for x in [text] + [form.dumps(x) for x in t.get("calls", [])]:
                 yield from (w for w in re.split(r"[\x01\x02\s]+", x) if w)
         yield from (w for w in re.split(r"\s+", row["system"]) if w)
     for t in tools.values():
         yield from [form.tool_line(t)] * 40
+    yield from ["user", "model"] * n
 
 
 def symbols():
