@@ -78,7 +78,7 @@ static int write_file(struct synth *s, const char *path)
 
     if (r == 0) {
         gguf_write_begin(&s->writer, f);
-        synth_shape_keys(s->shape, &s->writer);
+        synth_shape_keys(s->shape, &s->types, &s->writer);
         synth_shape_tensors(s->shape, &s->types, announce, s);
         gguf_write_head(&s->writer);
         synth_shape_tensors(s->shape, &s->types, write_tensor, s);

@@ -219,8 +219,27 @@ static void vocab_keys(const struct synth_shape *s, struct gguf_write *w)
     gguf_write_bool(w, "tokenizer.ggml.add_space_prefix", false);
 }
 
-void synth_shape_keys(const struct synth_shape *s, struct gguf_write *w)
+/* What the file format calls "mostly" such weights; nobody computes with it. */
+static uint32_t file_type(enum quant_type weights)
 {
+    switch (weights) {
+    case QUANT_F16:
+        return 1;
+    case QUANT_Q8_0:
+        return 7;
+    case QUANT_Q4_K:
+        return 14;
+    case QUANT_Q6_K:
+        return 18;
+    default:
+        return 2; /* Q4_0 */
+    }
+}
+
+void synth_shape_keys(const struct synth_shape *s, const struct synth_shape_types *types,
+                      struct gguf_write *w)
+{
+    gguf_write_u32(w, "general.file_type", file_type(types->weights));
     model_keys(s, w);
     vocab_keys(s, w);
 }

@@ -50,4 +50,5 @@ void synth_shape_tensors(const struct synth_shape *s, const struct synth_shape_t
  * The vocabulary has the control tokens, the byte tokens and the order of Gemma's; its other pieces are runs of
  * letters, with and without a leading space.
  */
-void synth_shape_keys(const struct synth_shape *s, struct gguf_write *w);
+void synth_shape_keys(const struct synth_shape *s, const struct synth_shape_types *types,
+                      struct gguf_write *w);
