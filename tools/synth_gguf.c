@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include "base/cleanup.h"
 #include "tools/gguf_write.h"
 #include "tools/synth_shape.h"
@@ -71,6 +72,14 @@ static void write_tensor(void *context, const struct synth_shape_tensor *t)
     gguf_write_pad(&s->writer);
 }
 
+/* Only what this program made: a device is not removed. */
+static void remove_half(const char *path)
+{
+    struct stat st;
+
+    if (lstat(path, &st) == 0 && S_ISREG(st.st_mode)) (void)unlink(path);
+}
+
 static int write_file(struct synth *s, const char *path)
 {
     FILE *f = fopen(path, "wbe");
@@ -84,7 +93,7 @@ static int write_file(struct synth *s, const char *path)
         synth_shape_tensors(s->shape, &s->types, write_tensor, s);
         r = gguf_write_end(&s->writer);
         if (fclose(f) != 0 && r == 0) r = -errno;
-        if (r != 0) (void)unlink(path);
+        if (r != 0) remove_half(path);
     }
     if (r == 0) return 0;
     (void)fprintf(stderr, "synth_gguf: %s: %s\n", path, strerror(-r));
