@@ -6,7 +6,6 @@
 #include "bench/bandwidth.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
@@ -46,7 +45,16 @@ static void read_slice(void *context, uint32_t i, void *scratch)
     __atomic_fetch_add(&r->sink, all, __ATOMIC_RELAXED);
 }
 
-int bandwidth_measure(uint32_t threads, uint32_t mib, uint32_t passes, double *ret)
+static uint64_t now_ns(bool cpu_time)
+{
+    struct timespec t;
+
+    if (!cpu_time) return clock_now_ns();
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * CLOCK_NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+int bandwidth_measure(uint32_t threads, uint32_t mib, uint32_t passes, bool cpu_time, double *ret)
 {
     const size_t bytes = (size_t)mib << 20;
     struct pool *pool = NULL;
@@ -63,17 +71,17 @@ int bandwidth_measure(uint32_t threads, uint32_t mib, uint32_t passes, double *r
     memset(buffer, 1, bytes); /* or all of it would be one page of zeros */
     reading.buffer = buffer;
     for (uint32_t i = 0; i < passes; i++) {
-        const uint64_t from = clock_now_ns();
+        const uint64_t from = now_ns(cpu_time);
         pool_run(pool, read_slice, &reading, (uint32_t)(bytes / SLICE));
-        ret[i] = (double)bytes / ((double)(clock_now_ns() - from) * 1e-9);
+        ret[i] = (double)bytes / ((double)(now_ns(cpu_time) - from) * 1e-9);
     }
     (void)munmap(buffer, bytes);
     pool_free(pool);
     return 0;
 }
 
-/* The number that the child printed. */
-static int take_answer(int fd, pid_t child, double *ret)
+/* The two numbers that the child printed. */
+static int take_answer(int fd, pid_t child, double ret[2])
 {
     char text[64];
     size_t n = 0;
@@ -88,10 +96,10 @@ static int take_answer(int fd, pid_t child, double *ret)
     while (waitpid(child, &status, 0) < 0 && errno == EINTR)
         ;
     const bool fine = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-    return fine && sscanf(text, "%lf", ret) == 1 ? 0 : err_raise(-EIO);
+    return fine && sscanf(text, "%lf %lf", &ret[0], &ret[1]) == 2 ? 0 : err_raise(-EIO);
 }
 
-int bandwidth_ask(uint32_t threads, uint32_t mib, uint32_t passes, double *ret)
+int bandwidth_ask(uint32_t threads, uint32_t mib, uint32_t passes, double ret[2])
 {
     char arguments[3][16], program[] = "/proc/self/exe", name[] = "bandwidth", raw[] = "--raw";
     char option[3][12] = { "--threads", "--mib", "--runs" };

@@ -5,6 +5,7 @@
  * to another program reads less, as it would in the engine.
  */
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 
 enum {
@@ -15,15 +16,17 @@ enum {
 
 /**
  * bandwidth_measure() - read a buffer of @mib MiB with @threads threads, @passes times
+ * @cpu_time: time of the caller's CPU instead of the clock's, so that a neighbour who takes the core is not counted; only
+ * with one thread.
  * @ret: [passes] bytes per second of each pass. The first touch of the buffer is not measured.
  * Return: 0; -ENOMEM; -errno of pthread_create.
  */
-int bandwidth_measure(uint32_t threads, uint32_t mib, uint32_t passes, double *ret);
+int bandwidth_measure(uint32_t threads, uint32_t mib, uint32_t passes, bool cpu_time, double *ret);
 
 /**
  * bandwidth_ask() - the same in a process of its own, so that the buffer does not count as memory of this one
  * Runs "/proc/self/exe bandwidth": only for hearth-bench itself.
- * @ret: median of the passes [bytes/s].
+ * @ret: median and best of the passes [bytes/s].
  * Return: 0; -errno of starting the process; -EIO: it failed.
  */
-int bandwidth_ask(uint32_t threads, uint32_t mib, uint32_t passes, double *ret);
+int bandwidth_ask(uint32_t threads, uint32_t mib, uint32_t passes, double ret[2]);

@@ -137,10 +137,13 @@ static int warm_up(struct bench *b, struct reason *why)
 static int measure(struct bench *b, struct engine_bench *m, struct reason *why)
 {
     const struct options *o = b->o;
+    double bandwidth[2] = { 0 };
     int r = warm_up(b, why);
 
     for (uint32_t i = 0; i < o->runs && r == 0; i++) {
-        r = bandwidth_ask(engine_info(b->e)->threads, o->mib, 3, &m->bandwidth[i]);
+        r = bandwidth_ask(engine_info(b->e)->threads, o->mib, 3, bandwidth);
+        m->bandwidth[i] = bandwidth[0];
+        if (bandwidth[1] > m->bandwidth_best) m->bandwidth_best = bandwidth[1];
         if (r == 0 && o->prompt_tokens)
             r = measure_prefill(b, o->prompt_tokens, &m->prefill[i], why);
         if (r == 0 && o->gen_tokens)

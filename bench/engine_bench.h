@@ -16,9 +16,10 @@ struct engine_bench {
     double load_s;
     /* [runs] in the order of the runs; all 0 where that is not measured */
     double prefill[OPTIONS_RUNS_MAX], decode[OPTIONS_RUNS_MAX]; /* tokens per second */
-    double bandwidth[OPTIONS_RUNS_MAX];                         /* bytes per second */
-    uint64_t bytes_per_step;     /* weights that a step of decoding reads */
-    struct memory loaded, after; /* when the model was open; when all runs were over */
+    double bandwidth[OPTIONS_RUNS_MAX]; /* bytes per second, each the median of a few passes */
+    double bandwidth_best;              /* of all passes */
+    uint64_t bytes_per_step;            /* weights that a step of decoding reads */
+    struct memory loaded, after;        /* when the model was open; when all runs were over */
     uint64_t file_bytes;
 };
 

@@ -18,7 +18,7 @@ struct summary {
 static struct summary summarize(const struct options *o, const struct engine_bench *b)
 {
     double x[OPTIONS_RUNS_MAX];
-    struct summary s = { .bandwidth_best = stats_max(b->bandwidth, o->runs) };
+    struct summary s = { .bandwidth_best = b->bandwidth_best };
     const size_t bytes = o->runs * sizeof(*x);
 
     memcpy(x, b->prefill, bytes);

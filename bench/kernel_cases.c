@@ -124,6 +124,7 @@ int kernel_cases_matmul(const struct kernels *k, enum quant_type type, visitor v
                                                                : p->m.raw_stride) *
                                           p->rows,
                                  .macs = (double)p->rows * COLS * n,
+                                 .integer = k->packed && matrix_wants_q(type),
                                  .memory = n <= 4,
                                  .call = product_call,
                                  .context = p };
@@ -257,15 +258,15 @@ int kernel_cases_others(const struct kernels *k, visitor visit, void *context)
     o->k = k;
     const int r = others_new(o);
     static const struct kernel_case cases[] = {
-        { "quantise 2048", 5.5 * COLS, 0, false, call_quantise, NULL },
-        { "rms 2048", 12.0 * COLS, 0, false, call_rms, NULL },
-        { "mul 2048", 12.0 * COLS, 0, false, call_mul, NULL },
-        { "altup_predict 2048", 32.0 * COLS, 16.0 * COLS, false, call_predict, NULL },
-        { "altup_correct 2048", 36.0 * COLS, 4.0 * COLS, false, call_correct, NULL },
-        { "rope 256", 12.0 * HEAD, 2.0 * HEAD, false, call_rope, NULL },
-        { "gelu_mul 8192", 12.0 * FFN, 0, false, call_gelu_mul, NULL },
-        { "sparsify 8192", 8.0 * FFN, 0, false, call_sparsify, NULL },
-        { "softcap 8192", 8.0 * FFN, 0, false, call_softcap, NULL },
+        { "quantise 2048", 5.5 * COLS, 0, false, false, call_quantise, NULL },
+        { "rms 2048", 12.0 * COLS, 0, false, false, call_rms, NULL },
+        { "mul 2048", 12.0 * COLS, 0, false, false, call_mul, NULL },
+        { "altup_predict 2048", 32.0 * COLS, 16.0 * COLS, false, false, call_predict, NULL },
+        { "altup_correct 2048", 36.0 * COLS, 4.0 * COLS, false, false, call_correct, NULL },
+        { "rope 256", 12.0 * HEAD, 2.0 * HEAD, false, false, call_rope, NULL },
+        { "gelu_mul 8192", 12.0 * FFN, 0, false, false, call_gelu_mul, NULL },
+        { "sparsify 8192", 8.0 * FFN, 0, false, false, call_sparsify, NULL },
+        { "softcap 8192", 8.0 * FFN, 0, false, false, call_softcap, NULL },
     };
     for (uint32_t n = 16; n <= PAGES && r == 0; n *= 8) {
         const double positions = (double)n * KERNELS_PAGE;

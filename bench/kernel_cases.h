@@ -14,6 +14,7 @@ enum {
 struct kernel_case {
     char name[40];      /* "matmul Q4_0 x1" */
     double bytes, macs; /* that one call reads, or reads and writes; multiply-accumulates, or 0 */
+    bool integer;       /* its products are of 8-bit integers, else of float32 */
     bool memory;        /* its operands come from memory and not from a cache */
     void (*call)(void *context);
     void *context;

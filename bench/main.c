@@ -24,12 +24,12 @@ static int run_bandwidth(const struct options *o)
     double x[BANDWIDTH_PASSES_MAX];
     const uint32_t threads = o->threads ? o->threads : cpus_allowed(),
                    n = o->runs < BANDWIDTH_PASSES_MAX ? o->runs : BANDWIDTH_PASSES_MAX;
-    const int r = bandwidth_measure(threads, o->mib, n, x);
+    const int r = bandwidth_measure(threads, o->mib, n, false, x);
 
     if (r < 0) return err_pass(r);
     const double best = stats_max(x, n), median = stats_median(x, n);
     if (o->raw)
-        (void)printf("%.0f\n", median);
+        (void)printf("%.0f %.0f\n", median, best);
     else if (o->json)
         (void)printf("{\"threads\": %u, \"mib\": %u, \"read_bandwidth_gb_s\": %.3f, "
                      "\"read_bandwidth_best_gb_s\": %.3f}\n",

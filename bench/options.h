@@ -25,7 +25,7 @@ struct options {
     uint32_t mib; /* size of the buffer that bandwidth is measured with */
     uint32_t ms;  /* kernels: time for each measurement */
     bool json;
-    bool raw; /* bandwidth: only the median, in bytes per second */
+    bool raw; /* bandwidth: only median and best, in bytes per second */
 };
 
 /**

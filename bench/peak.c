@@ -59,6 +59,35 @@ static void rounds_avx2(uint64_t n)
                      :
                      : CLOBBERS);
 }
+
+/* 12 x 16, 12 x 8 */
+#define FMA(width, sum) "vfmadd231ps %%" #width "14, %%" #width "15, %%" #width #sum "\n\t"
+#define FMAS(width)                                                                                \
+    FMA(width, 0)                                                                                  \
+    FMA(width, 1)                                                                                  \
+    FMA(width, 2) FMA(width, 3) FMA(width, 4) FMA(width, 5) FMA(width, 6) FMA(width, 7)            \
+        FMA(width, 8) FMA(width, 9) FMA(width, 10) FMA(width, 11)
+static void rounds_fma512(uint64_t n)
+{
+    __asm__ volatile("vzeroall\n\t"
+                     "1:\n\t" FMAS(zmm) "dec %0\n\t"
+                                        "jnz 1b\n\t"
+                                        "vzeroupper"
+                     : "+r"(n)
+                     :
+                     : CLOBBERS);
+}
+
+static void rounds_fma256(uint64_t n)
+{
+    __asm__ volatile("vzeroall\n\t"
+                     "1:\n\t" FMAS(ymm) "dec %0\n\t"
+                                        "jnz 1b\n\t"
+                                        "vzeroupper"
+                     : "+r"(n)
+                     :
+                     : CLOBBERS);
+}
 #elif defined(__aarch64__)
 #define CLOBBERS                                                                                   \
     "cc", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v16", "v17", "v18", "v19", "v20",       \
@@ -95,31 +124,51 @@ static void rounds_neon(uint64_t n)
                      :
                      : CLOBBERS);
 }
+
+/* 8 x 4 */
+#define FMLA(sum) "fmla v" #sum ".4s, v30.4s, v31.4s\n\t"
+static void rounds_fmla(uint64_t n)
+{
+    __asm__ volatile("movi v30.16b, #0\n\t"
+                     "movi v31.16b, #0\n\t"
+                     "1:\n\t" FMLA(0) FMLA(1) FMLA(2) FMLA(3) FMLA(4) FMLA(5) FMLA(6)
+                         FMLA(7) "subs %0, %0, #1\n\t"
+                                 "b.ne 1b"
+                     : "+r"(n)
+                     :
+                     : CLOBBERS);
+}
 #endif
 
 static const struct loop {
     const char *kernels;
+    enum peak_kind kind;
     void (*rounds)(uint64_t n);
     double macs; /* of a round */
 } loops[] = {
 #if defined(__x86_64__)
-    { "avx512-vnni", rounds_avx512, 12 * 64 },
-    { "avx2-vnni", rounds_avxvnni, 12 * 32 },
-    { "avx2", rounds_avx2, 8 * 32 },
+    { "avx512-vnni", PEAK_INT8, rounds_avx512, 12 * 64 },
+    { "avx2-vnni", PEAK_INT8, rounds_avxvnni, 12 * 32 },
+    { "avx2", PEAK_INT8, rounds_avx2, 8 * 32 },
+    { "avx512-vnni", PEAK_F32, rounds_fma512, 12 * 16 },
+    { "avx2-vnni", PEAK_F32, rounds_fma256, 12 * 8 },
+    { "avx2", PEAK_F32, rounds_fma256, 12 * 8 },
 #elif defined(__aarch64__)
-    { "neon-dotprod", rounds_dotprod, 8 * 16 },
-    { "neon", rounds_neon, 6 * 16 },
+    { "neon-dotprod", PEAK_INT8, rounds_dotprod, 8 * 16 },
+    { "neon", PEAK_INT8, rounds_neon, 6 * 16 },
+    { "neon-dotprod", PEAK_F32, rounds_fmla, 8 * 4 },
+    { "neon", PEAK_F32, rounds_fmla, 8 * 4 },
 #endif
-    { NULL, NULL, 0 },
+    { NULL, PEAK_INT8, NULL, 0 },
 };
 
 /* The best of some tries: what the core can, not what it got beside other programs. */
-double peak_macs(const char *kernels)
+double peak_macs(const char *kernels, enum peak_kind kind)
 {
     double best = 0;
 
     for (const struct loop *l = loops; l->kernels; l++) {
-        if (strcmp(l->kernels, kernels) != 0) continue;
+        if (l->kind != kind || strcmp(l->kernels, kernels) != 0) continue;
         for (int i = 0; i < TRIES; i++) {
             const uint64_t from = clock_now_ns();
             l->rounds(ROUNDS);
