@@ -8,7 +8,7 @@
 
 enum {
     SIZE_MIN = 512,   /* first allocation: most frames are smaller */
-    KEEP_MAX = 65536, /* an idle queue keeps a block of at most this size */
+    KEEP_MAX = 4096, /* an idle queue keeps a block of at most this size */
 };
 
 void buf_init(struct buf *b, size_t size_max)

@@ -310,14 +310,14 @@ static void check_places(struct conn *c)
 
     if (c->app->n_conns > c->policy.connections_max)
         conn_error(c, 0, HEARTH__ERROR_CODE__ERROR_QUOTA, 1000,
-                   "%s has %u connections, policy allows %u: close some, or see [everybody] "
+                   "%s has %u connections, which is what policy allows: close some, or see "
                    "connections in hearthd.conf(5)",
-                   c->app->key, c->app->n_conns - 1, c->policy.connections_max);
+                   c->app->key, c->policy.connections_max);
     else if (c->server->n_conns > conf->clients_max)
         conn_error(c, 0, HEARTH__ERROR_CODE__ERROR_BUSY, 1000,
                    "hearthd has %u clients, which is its limit: try again later, or see clients in "
                    "hearthd.conf(5)",
-                   c->server->n_conns - 1);
+                   conf->clients_max);
     else
         return;
     conn_finish(c);

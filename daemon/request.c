@@ -193,12 +193,19 @@ static void request_free(struct request *r)
     free(r);
 }
 
+/* Of the prompt's tokens: a replay may have found some of the answer's, too. */
+static uint32_t cached(const struct request *r)
+{
+    return r->sched.cached_tokens < r->sched.prompt_tokens ? r->sched.cached_tokens
+                                                           : r->sched.prompt_tokens;
+}
+
 static void fill_usage(const struct request *r, uint64_t now_ns, Hearth__Usage *u)
 {
     const struct sched_req *q = &r->sched;
 
     u->prompt_tokens = q->prompt_tokens;
-    u->cached_tokens = q->cached_tokens;
+    u->cached_tokens = cached(r);
     u->output_tokens = (uint32_t)r->n_ids;
     u->queued_us = ((q->running_ns ? q->running_ns : now_ns) - q->arrived_ns) / 1000;
     u->first_token_us = r->first_token_ns ? (r->first_token_ns - q->arrived_ns) / 1000 : 0;
@@ -243,6 +250,7 @@ void request_done(struct request *r, Hearth__Finish finish)
     s->tokens_out += u.output_tokens;
     if (finish != HEARTH__FINISH__FINISH_CANCELLED) supervisor_answered(&s->supervisor);
     if (r->conversation) conversation_add(r);
+    r->keep = true;
     request_free(r);
 }
 
@@ -457,7 +465,7 @@ void request_info(const struct request *r, uint64_t now_ns, Hearth__RequestInfo 
     out->request_class = request_class_out(r->sched.class);
     out->state = (char *)(size_t)(r->sched.paused ? "paused" : sched_state_name(&r->sched));
     out->prompt_tokens = r->sched.prompt_tokens;
-    out->cached_tokens = r->sched.cached_tokens;
+    out->cached_tokens = cached(r);
     out->prefilled_tokens = r->sched.prefilled_tokens;
     out->output_tokens = (uint32_t)r->n_ids;
     out->level = (char *)(size_t)r->level;

@@ -36,8 +36,8 @@ struct request {
     bool shareable;
     char level[32], level_reason[128]; /* "" until the model is ready */
     enum request_seat seat;
-    bool started, suspect,
-        failed; /* Started was sent; it ran when a worker died; it is ended with an error (deliver nothing more) */
+    bool started, suspect; /* Started was sent; it ran when a worker died */
+    bool keep;             /* what was computed may serve its owner's next request */
     uint32_t crashes;
     uint32_t *ids; /* [n_ids] of the answer */
     size_t n_ids, size_ids;

@@ -37,6 +37,7 @@ void running_close(struct request *r)
     if (r->seat == REQUEST_OUTSIDE) return;
     r->seat = REQUEST_OUTSIDE;
     m.seq = r->sched.serial;
+    m.keep = r->keep;
     f.body_case = HEARTH__WORKER__TO_WORKER__BODY_SEQ_CLOSE;
     f.seq_close = &m;
     (void)child_send(&r->server->supervisor.child, &f, NULL, 0);
@@ -172,7 +173,7 @@ static void send_started(struct request *r, const Hearth__Worker__SeqOpened *m)
     r->started = true;
     started.id = r->call.id;
     started.prompt_tokens = m->prompt_tokens;
-    started.cached_tokens = m->cached_tokens;
+    started.cached_tokens = m->cached_tokens < m->prompt_tokens ? m->cached_tokens : m->prompt_tokens;
     started.seed = r->seed;
     f.body_case = HEARTH__SERVER_FRAME__BODY_STARTED;
     f.started = &started;

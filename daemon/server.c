@@ -25,8 +25,6 @@ enum {
     ACCEPT_PAUSE_MS = 200, /* when descriptors run out */
     DRAIN_S = 30,          /* for what runs when hearthd is stopped */
     TIDY_S = 60,
-    RUNNING_MAX =
-        16, /* decoding sequences of one step: more make each slower without gain on CPUs of this class */
     CHUNK_DEFAULT = 128,
     STEP_TARGET_MS = 100,
 };
@@ -267,7 +265,7 @@ static int make_events(struct server *s)
     if (!s->accept || !s->pump || !s->tidy || !s->watchdog || !s->drain_end || !s->accept_again)
         return err_raise(-ENOMEM);
     if (event_add(s->accept, NULL) != 0) return err_raise(-ENOMEM);
-    if (notify_watchdog_usec() > 0) timer_set(s->watchdog, notify_watchdog_usec() / 2000);
+    if (notify_watchdog_usec() > 0) timer_set(s->watchdog, notify_watchdog_usec() / 1000);
     return watch_signals(s);
 }
 

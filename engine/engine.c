@@ -331,6 +331,11 @@ struct engine_seq *engine_seq_free(struct engine_seq *s)
     return NULL;
 }
 
+int engine_seq_share(struct engine_seq *to, const struct engine_seq *from, uint32_t length)
+{
+    return kv_table_share(&to->kv, &from->kv, length) == KV_E_STARVED ? ENGINE_E_GONE : 0;
+}
+
 uint32_t engine_seq_length(const struct engine_seq *s)
 {
     return s->kv.length;

@@ -69,11 +69,19 @@ uint64_t engine_level_bytes(const struct engine *e, const struct level *level);
 /** engine_watch() - look at inner tensors; see forward_watch(). */
 void engine_watch(struct engine *e, const struct forward_tap *tap);
 
+enum { ENGINE_E_GONE = GGUF_E_REFUSED + 1 }; /* outcome of engine_seq_share() */
+
 struct engine_seq; /* the KV of a sequence */
 
 /** engine_seq_new() - an empty sequence. Return: 0 and @ret, owned; -ENOMEM. */
 int engine_seq_new(struct engine *e, struct engine_seq **ret);
 struct engine_seq *engine_seq_free(struct engine_seq *s);
+/**
+ * engine_seq_share() - make the empty sequence @to hold the first @length tokens of @from, without copying or computing
+ * Pages are shared until one of the two writes to them. Return: 0; ENGINE_E_GONE (@from no longer has what the
+ * sliding-window layers of a continuation at @length see).
+ */
+int engine_seq_share(struct engine_seq *to, const struct engine_seq *from, uint32_t length);
 /** engine_seq_length() - tokens whose KV is there. */
 uint32_t engine_seq_length(const struct engine_seq *s);
 /** engine_seq_pages() - KV pages that it holds. */

@@ -89,6 +89,33 @@ static int check_length(const struct seq_model *m, struct seq *s,
     return 0;
 }
 
+/*
+ * Many requests of one app begin with the same system text: it is worth an entry of its own in the prefix cache. Where it
+ * ends in the prompt is found by rendering it alone: the first tokens that both have.
+ */
+static int plan_snapshot(const struct seq_model *m, struct seq *s,
+                         const Hearth__Worker__SeqOpen *open, const int *fds, size_t n_fds)
+{
+    Hearth__Worker__SeqOpen alone = *open;
+    Hearth__ErrorCode code;
+
+    if (open->raw || open->n_turns < 2 || open->turns[0]->role != HEARTH__ROLE__ROLE_SYSTEM)
+        return 0;
+    CLEANUP(freep) uint32_t *tokens = malloc(s->n_max * sizeof(*tokens));
+    struct turns_out out = { .tokens = tokens, .max = s->n_max };
+    if (!tokens) return err_raise(-ENOMEM);
+    alone.n_turns = 1;
+    alone.prefix_only = true;
+    const int r = turns_render(m, &alone, fds, n_fds, &out, &code, NULL);
+    free(out.span);
+    if (r != 0) return r < 0 ? err_pass(r) : 0; /* a form that cannot have it alone */
+    uint32_t n = 0;
+    while (n < out.n && n + 1 < s->n && tokens[n] == s->tokens[n])
+        n++;
+    s->snapshot_at = n;
+    return 0;
+}
+
 static int fill(const struct seq_model *m, struct seq *s, const Hearth__Worker__SeqOpen *open,
                 const int *fds, size_t n_fds, Hearth__ErrorCode *ret_code, struct reason *why)
 {
@@ -104,6 +131,7 @@ static int fill(const struct seq_model *m, struct seq *s, const Hearth__Worker__
     r = turns_render(m, open, fds, n_fds, &out, ret_code, why);
     s->n = s->n_prompt = out.n;
     if (r == 0) r = check_length(m, s, open, ret_code, why);
+    if (r == 0) r = plan_snapshot(m, s, open, fds, n_fds);
     if (r == 0) r = take_prior(m, s, open->prior, &out, ret_code, why);
     s->span = out.span; /* owned from here on, also when refused */
     s->n_spans = out.n_spans;
@@ -119,6 +147,8 @@ int seq_new(const struct seq_model *m, const Hearth__Worker__SeqOpen *open, cons
     list_init(&s->node);
     s->id = open->seq;
     s->owner = open->owner;
+    s->shareable = open->shareable;
+    s->engine = m->engine;
     s->prefix_only = open->prefix_only;
     s->n_max =
         engine_info(m->engine)->context + 1; /* the last token of an answer is never processed */
@@ -157,6 +187,7 @@ void seq_item(const struct seq *s, uint32_t most, const struct level *level,
             end = s->span[i].end;
             break;
         }
+    if (s->snapshot_at > at && s->snapshot_at < end) end = s->snapshot_at;
     const uint32_t n = end - at < most ? end - at : most;
     *ret = (struct engine_item){ .seq = s->kv,
                                  .tokens = s->tokens + at,
@@ -164,6 +195,25 @@ void seq_item(const struct seq *s, uint32_t most, const struct level *level,
                                  .level = level,
                                  .want = at + n == s->n && !s->prefix_only ? ENGINE_WANT_LAST
                                                                            : ENGINE_WANT_NONE };
+}
+
+void seq_processed(struct seq *s, const struct level *level)
+{
+    const uint32_t length = engine_seq_length(s->kv);
+    struct seq_span *last = &s->span[s->n_spans - 1]; /* of the prompt: there is one */
+
+    if (last->end >= length) return;
+    if (last->level == level) {
+        last->end = length;
+        return;
+    }
+    struct seq_span *more = realloc(s->span, (s->n_spans + 1) * sizeof(*more));
+    if (!more) {
+        s->unnoted = true;
+        return;
+    }
+    s->span = more;
+    more[s->n_spans++] = (struct seq_span){ level, length };
 }
 
 static void end_answer(struct seq *s, Hearth__Finish finish, struct seq_result *ret)

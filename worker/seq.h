@@ -33,14 +33,19 @@ struct seq_span { /* tokens below end, from the end of the span before */
 struct seq {
     struct list node; /* in the owner's list of open sequences */
     uint64_t id, owner;
-    struct engine_seq *kv;
-    uint32_t *tokens; /* [n_max] prompt and answer */
+    bool shareable; /* the prefix may be kept for everybody's shareable prompts */
+    struct engine *engine;
+    struct engine_seq *kv; /* NULL once the prefix cache has it, with tokens and span */
+    uint32_t *tokens;      /* [n_max] prompt and answer */
     uint32_t n, n_max;
-    uint32_t n_prompt;     /* of them: the prompt */
-    uint32_t n_fixed;      /* tokens that were given: prompt and what a replay brought */
-    struct seq_span *span; /* [n_spans] levels of the given tokens */
+    uint32_t n_prompt; /* of them: the prompt */
+    uint32_t n_fixed;  /* tokens that were given: prompt and what a replay brought */
+    struct seq_span
+        *span; /* [n_spans] levels of the given tokens, and of the answer's that were processed */
     uint32_t n_spans;
-    uint32_t n_out_max; /* most tokens of the answer */
+    bool unnoted;         /* memory was short: span does not tell all that were processed */
+    uint32_t snapshot_at; /* keep a prefix of so many tokens when they are processed; 0: none */
+    uint32_t n_out_max;   /* most tokens of the answer */
     struct sampler_config sampling;
     struct answer answer;
     bool prefix_only;
@@ -62,6 +67,9 @@ struct seq *seq_free(struct seq *s);
  */
 void seq_item(const struct seq *s, uint32_t most, const struct level *level,
               struct engine_item *ret);
+
+/** seq_processed() - the tokens up to the sequence's new length were processed at @level. */
+void seq_processed(struct seq *s, const struct level *level);
 
 /** seq_in_prompt() - true while given tokens remain to be processed: the next item is prefill. */
 static inline bool seq_in_prompt(const struct seq *s)

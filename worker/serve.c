@@ -11,6 +11,7 @@
 #include "worker/health.h"
 #include "worker/info.h"
 #include "worker/post.h"
+#include "worker/prefix.h"
 #include "worker/step.h"
 
 enum { SEQS_MAX = 1024, TOKENIZE_IDS_MAX = 200000 }; /* open sequences; ids that fit a frame */
@@ -20,6 +21,7 @@ struct serve {
     struct seq_model m;
     struct list seqs; /* struct seq */
     size_t n_seqs;
+    struct prefix_cache prefixes;
     struct step step;
     bool stalled; /* every sequence of the plan starves: wait for hearthd to decide */
 };
@@ -64,6 +66,7 @@ static int on_seq_open(struct serve *s, const Hearth__Worker__SeqOpen *open,
     list_push_back(&s->seqs, &q->node);
     s->n_seqs++;
     m.seq = q->id;
+    m.cached_tokens = prefix_use(&s->prefixes, q);
     m.prompt_tokens = q->n_prompt;
     m.max_tokens = q->n_out_max;
     m.pages_most =
@@ -79,6 +82,7 @@ static void on_seq_close(struct serve *s, const Hearth__Worker__SeqClose *m)
 
     if (!q) return; /* it failed meanwhile */
     step_forget(&s->step, q);
+    if (m->keep) prefix_keep(&s->prefixes, q);
     seq_free(q);
     s->n_seqs--;
 }
@@ -134,7 +138,9 @@ static int on_message(struct serve *s, const Hearth__Worker__ToWorker *m,
     case HEARTH__WORKER__TO_WORKER__BODY_TOKENIZE:
         return on_tokenize(s, m->tokenize);
     case HEARTH__WORKER__TO_WORKER__BODY_CACHE_DROP:
-        return 0; /* no prefixes are cached yet */
+        while (prefix_pages(&s->prefixes) > m->cache_drop->keep_pages && prefix_drop(&s->prefixes))
+            ;
+        return 0;
     case HEARTH__WORKER__TO_WORKER__BODY_LOAD:
     case HEARTH__WORKER__TO_WORKER__BODY_IMPORT:
     case HEARTH__WORKER__TO_WORKER__BODY__NOT_SET:
@@ -164,13 +170,38 @@ static int read_messages(struct serve *s)
     return got == LINK_E_CLOSED ? LINK_E_CLOSED : 0;
 }
 
+/* Sequences that are where a prefix is to be kept. */
+static void take_snapshots(struct serve *s)
+{
+    for (size_t i = 0; i < s->step.n_entries; i++) {
+        struct seq *q = s->step.entry[i].seq;
+        if (q && q->snapshot_at > 0 && engine_seq_length(q->kv) == q->snapshot_at)
+            prefix_snapshot(&s->prefixes, q);
+    }
+}
+
+/* Sequences come before prefixes. Return: true if a sequence found no page, and a prefix made room. */
+static bool make_room(struct serve *s)
+{
+    for (size_t i = 0; i < s->step.report.n_seqs; i++)
+        if (s->step.report.seqs[i]->starved) return prefix_drop(&s->prefixes);
+    return false;
+}
+
 static int run_step(struct serve *s)
 {
     Hearth__Worker__FromWorker f = HEARTH__WORKER__FROM_WORKER__INIT;
     int r = step_run(&s->m, &s->step);
 
     if (r < 0) return err_pass(r);
+    take_snapshots(s);
+    const bool starved = make_room(s);
     s->stalled = s->step.report.prefill_tokens + s->step.report.decode_tokens == 0;
+    if (s->stalled && starved) { /* there is room now: as if this step had not been */
+        s->stalled = false;
+        return 0;
+    }
+    s->step.report.pages_cached = prefix_pages(&s->prefixes);
     f.body_case = HEARTH__WORKER__FROM_WORKER__BODY_STEP;
     f.step = &s->step.report;
     r = post_send(s->link, &f);
@@ -316,9 +347,11 @@ int serve_run(struct link *l, const Hearth__Worker__Load *job, const int *fds, s
     if (!s) return err_raise(-ENOMEM);
     s->link = l;
     list_init(&s->seqs);
+    prefix_init(&s->prefixes);
     const int r = load_and_loop(s, job, fds, n_fds);
     LIST_EACH(q, &s->seqs, struct seq, node)
     seq_free(q);
+    prefix_deinit(&s->prefixes);
     step_deinit(&s->step);
     sampler_free(s->m.sampler);
     tokenizer_free(s->m.tokenizer);

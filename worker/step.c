@@ -112,6 +112,7 @@ int step_run(const struct seq_model *m, struct step *s)
     hearth__worker__step__init(&s->report);
     for (size_t i = 0; i < b.n; i++) {
         const bool sampled = !b.item[i].starved && b.item[i].want == ENGINE_WANT_LAST;
+        if (!b.item[i].starved) seq_processed(b.entry[i]->seq, b.item[i].level);
         report_item(m, s, &b, i,
                     sampled ? s->logits + row++ * engine_info(m->engine)->vocab : NULL);
     }

@@ -38,7 +38,7 @@ def findings(path, text):
     with tempfile.TemporaryDirectory() as root:
         subprocess.run(["git", "-C", root, "init", "-q"], check=True)
         file = pathlib.Path(root, path)
-        file.parent.mkdir(parents=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
         r = subprocess.run([sys.executable, TIDY, root], capture_output=True, text=True)
         return r.stdout, r.returncode

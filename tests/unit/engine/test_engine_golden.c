@@ -15,6 +15,13 @@
 #include "tests/golden/golden.h"
 #include "tests/unit/engine/engine_run.h"
 
+/* A build with sanitizers looks for bad accesses, not for numbers: it takes each path once, in a tenth of the time. */
+#ifdef SANITIZED
+enum { BRIEF = 1 };
+#else
+enum { BRIEF = 0 };
+#endif
+
 enum { IDS_MAX = 512, SETS_MAX = 8 };
 
 struct setup {
@@ -166,12 +173,16 @@ static void check_file(const char *folder, const char *file, const json_t *promp
 
     for (int k = 0; k < 2; k++)
         for (int f32 = 0; f32 < 2; f32++) {
+            if (BRIEF && f32 == k) continue;
             const struct setup s = {
                 .kernels = kernels[k], .threads = 2, .chunk = 64, .kv_f32 = f32
             };
             struct engine *e = open_model(folder, file, &s);
             json_array_foreach(prompts, i, prompt)
+            {
+                if (BRIEF && i > 0) break;
                 check_prompt(e, &s, folder, "", prompt, quantised && k == 1);
+            }
             if (k == 1 && !f32) check_same_bits(e, folder, file, json_array_get(prompts, 0));
             engine_free(e);
         }
@@ -244,7 +255,10 @@ Test(golden_text, every_level_gives_the_logits_of_the_sliced_model)
         struct engine *e = open_slices(&s, slices);
         json_object_foreach(json_object_get(slices, "prompts"), level, prompts)
             json_array_foreach(prompts, i, prompt)
-                check_prompt(e, &s, "n3-slices", level, prompt, false);
+        {
+            if (BRIEF && i > 0) break;
+            check_prompt(e, &s, "n3-slices", level, prompt, false);
+        }
         engine_free(e);
     }
     json_decref(j);
@@ -381,7 +395,7 @@ static void check_steady(const char *folder, const char *file, const char *kerne
 
     for (uint32_t i = 0; i < N; i++)
         ids[i] = 2 + i * 7 % 300;
-    for (uint32_t run = 0; run < 9; run++) {
+    for (uint32_t run = 0; run < 9; run += BRIEF ? 4 : 1) {
         const struct setup s = { kernels, 1 + run % 3, chunks[run / 3], false };
         struct engine *e = open_model(folder, file, &s);
         float *got = engine_run_logits(e, ids, N, NULL);

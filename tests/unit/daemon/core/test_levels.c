@@ -84,7 +84,7 @@ Test(levels, many_names_and_long_ones_fit_the_sentence)
     size_t i;
 
     for (int r = 0; r < 64; r++) {
-        (void)snprintf(name[r], sizeof(name[r]), "level-with-a-long-name-%02d", r);
+        (void)snprintf(name[r], sizeof(name[r]), "level-with-a-long-name-%02u", (unsigned)r % 100);
         many[r] = (struct levels_row){ name[r], 1 };
     }
     memset(asked, 'x', sizeof(asked) - 1);
