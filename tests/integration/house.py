@@ -4,14 +4,13 @@
 Whatever a test does to it, close() checks that hearthd lived, ended well when told to, left nothing behind and that no
 sanitizer had anything to say.
 """
-import glob
 import hashlib
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 import unittest
@@ -73,10 +72,16 @@ class House:
         self.launcher, self.env = list(launcher), env or {}
         self.clients, self.process, self.expect_dead = [], None, False
         self.configure(conf)
-        if at_start:
-            self.start()
-            if model:
+        try:
+            if at_start:
+                self.start()
+            if at_start and model:
                 self.add(model)
+        except BaseException:
+            note("".join(self.log().splitlines(True)[-40:]))
+            if self.process:
+                self.kill()
+            raise
 
     # ---- configuration ----
 
@@ -100,9 +105,8 @@ class House:
     def environment(self):
         env = dict(os.environ, XDG_RUNTIME_DIR=str(self.folder), XDG_DATA_HOME=str(self.folder),
                    XDG_CACHE_HOME=str(self.folder), TERM="xterm", LC_ALL="C.UTF-8", **self.env)
-        for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS"):
-            if "log_path" not in env.get(name, ""):
-                env[name] = f"{env.get(name, '')}:log_path={self.folder}/report"
+        for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS"):  # into the log: a confined worker cannot open a file
+            env[name] = f"{env.get(name, '')}:log_path=stderr:use_sigaltstack=0"  # nor make a stack for signals
         return env
 
     def command(self):
@@ -148,14 +152,15 @@ class House:
         self.expect_dead = True
 
     def reports(self):
-        found = [pathlib.Path(p).read_text(errors="replace") for p in glob.glob(f"{self.folder}/report*")]
-        return "\n".join(found) + "\n".join(x for x in self.log().splitlines() if "runtime error:" in x)
+        """What sanitizers said."""
+        found = re.search(r"^.*(runtime error:|Sanitizer).*(?:\n.*){0,30}", self.log(), re.M)
+        return found and found.group()
 
     def close(self):
         try:
             self._close()
         except AssertionError:
-            print("".join(f"# {x}\n" for x in self.log().splitlines()[-30:]), end="", flush=True)
+            note("".join(self.log().splitlines(True)[-30:]))
             raise
         finally:
             if self.temporary:
@@ -191,8 +196,8 @@ class House:
         return a.reply.model
 
     def worker(self):
-        """The pid of the running worker, or None."""
-        return next(iter(children(self.process.pid)), None)
+        """The pid of the running worker, or None. One that was killed may still be there as a zombie."""
+        return next((p for p in children(self.process.pid) if alive(p)), None)
 
     def kill_worker(self):
         pid = self.worker()
@@ -276,4 +281,4 @@ def eval_greedy(model, ids, n, *more):
 
 
 def note(text):
-    print(f"# {text}", file=sys.stdout, flush=True)
+    print("".join(f"# {line}\n" for line in text.splitlines()), end="", flush=True)

@@ -90,6 +90,9 @@ class Quotas(TestCase):
         self.assertEqual(len(others), 5)
         others[0].close()
         eventually("a place is free", lambda: self.house.answers())
+        for c in others[1:]:
+            c.close()
+        eventually("they are gone", lambda: self.c.status().clients == 1)
 
     def test_requests_in_flight_of_one_app_are_limited(self):
         self.assertEqual(self.c.welcome.max_in_flight, 4)

@@ -22,7 +22,7 @@ class Replay(TestCase):
     def kill_once(self):
         """Kill the worker, and wait until hearthd knows. Return: 1."""
         before = self.c.status().worker_restarts
-        self.house.kill_worker()
+        eventually("there is a worker to kill", self.house.kill_worker)
         eventually("hearthd noticed", lambda: self.c.status().worker_restarts > before)
         return 1
 
@@ -67,10 +67,10 @@ class Replay(TestCase):
         self.calm()
 
     def test_usage_tells_of_the_crash(self):
-        a = self.c.wait_tokens(self.c.generate(raw=True, max_tokens=200), 5)
+        a = self.c.wait_tokens(self.c.generate(raw=True, max_tokens=600), 5)
         self.house.kill_worker()
         self.c.wait(a)
-        self.assertEqual((len(a.ids), a.done.usage.replays, a.done.usage.output_tokens), (200, 1, 200))
+        self.assertEqual((len(a.ids), a.done.usage.replays, a.done.usage.output_tokens), (600, 1, 600))
 
     def test_a_kill_while_the_model_loads_is_only_a_pause(self):
         want = self.c.wait(self.c.generate(raw=True, max_tokens=10)).ids

@@ -101,7 +101,7 @@ static void take(struct seq_run_answer *a, const Hearth__Worker__SeqStep *r)
     a->starved += r->starved;
     cr_assert_eq(r->error, 0, "%s", r->message);
     cr_assert_leq(a->n_text + r->text.len, SEQ_RUN_TEXT_MAX - 1);
-    memcpy(a->text + a->n_text, r->text.data, r->text.len);
+    if (r->text.len > 0) memcpy(a->text + a->n_text, r->text.data, r->text.len);
     a->n_text += (uint32_t)r->text.len;
     for (size_t i = 0; i < r->n_ids; i++)
         a->id[a->n++] = r->ids[i];
