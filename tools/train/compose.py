@@ -111,7 +111,7 @@ class Composer:
         p = parts[at]
         if kind < 0.5:
             w = p.split(" ")
-            w.insert(r.randint(0, len(w)), filler)
+            w.insert(r.randint(0, len(w)), f" {filler} ")
             parts[at] = " ".join(w)
         elif lang == "k":
             parts = [x if x[:1] == "\x01" else x.replace(" ", "") for x in parts] if kind < 0.85 else parts
