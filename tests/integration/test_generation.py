@@ -11,6 +11,9 @@ from client import generate_message, memfile, pb, said
 from house import GOLDEN, MODELS, SANITIZED, TestCase, eval_greedy, eventually
 
 
+LONG = b"many words " * (120 if SANITIZED else 500)  # 7 tokens each; it takes far longer to read than a tenth of a second
+
+
 def golden(case):
     return json.loads((GOLDEN / case / "expect.json").read_text())
 
@@ -309,7 +312,7 @@ class Ends(TestCase):
 
     def test_cancel_of_a_request_that_waits_or_reads_its_prompt(self):
         long = self.long()
-        reading = self.c.generate(b"many words " * 500, raw=True, max_tokens=100)
+        reading = self.c.generate(LONG, raw=True, max_tokens=100)
         for a in (reading, long):
             self.c.send(pb.ClientFrame(cancel=pb.Cancel(id=a.id)))
         for a in (reading, long):
@@ -356,7 +359,7 @@ class Ends(TestCase):
             c.wait(a)
 
     def test_a_long_prompt_reports_its_progress(self):
-        a = self.c.wait(self.c.generate(b"many words " * 500, raw=True, max_tokens=1))
+        a = self.c.wait(self.c.generate(LONG, raw=True, max_tokens=1))
         self.assertEqual(a.done.usage.output_tokens, 1)
         steps = [p for p in a.progress if p.what == "prefill"]
         self.assertTrue(steps, "it takes longer than a tenth of a second")

@@ -358,7 +358,7 @@ class Worker(TestCase):
         c = self.connect(house)
         want = c.wait(c.generate(raw=True, max_tokens=5)).ids
         eventually("it is unloaded", lambda: c.status().state == pb.STATE_UNLOADED)
-        self.assertIsNone(house.worker())
+        eventually("the worker is gone", lambda: house.worker() is None)
         self.assertEqual(c.wait(c.generate(raw=True, max_tokens=5)).ids, want)
 
     def test_load_at_start(self):

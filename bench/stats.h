@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* bench/stats.h: what is said about repeated measurements. */
+#pragma once
+#include <stddef.h>
+
+/**
+ * stats_median() - the middle of @x: [n] sorted in place; of an even number, the mean of the two in the middle
+ * Return: NaN if @n is 0.
+ */
+double stats_median(double *x, size_t n);
+
+/** stats_max() - Return: the largest of @x: [n]; NaN if @n is 0. */
+double stats_max(const double *x, size_t n);
+
+/**
+ * stats_spread() - (largest - smallest) / median of @x: [n], which is sorted in place
+ * Return: 0 for one measurement, NaN for none.
+ */
+double stats_spread(double *x, size_t n);

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* hearth-answer: greedy answers to many prompts with one open model. What evaluations of a model's answers run on. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "base/cleanup.h"
+#include "engine/engine.h"
+
+enum { EXIT_USAGE = 2, PROMPT_MAX = 1 << 15, ANSWER_MAX = 4096 };
+
+struct answer {
+    const char *model, *levels, *level;
+    struct engine_options engine;
+    uint32_t max; /* tokens of an answer */
+
+    struct engine *e;
+    const struct level *at;
+    uint32_t *id; /* [PROMPT_MAX] */
+    uint32_t n_ids;
+    uint32_t made[ANSWER_MAX], n_made;
+    float *logits; /* [vocab] */
+    double prefill_ms, total_ms;
+};
+
+static const char help[] =
+    "usage: hearth-answer MODEL.gguf [OPTION ...] < PROMPTS\n"
+    "\n"
+    "Reads a JSON array of token ids per line, bos included, and prints for each a line\n"
+    "{\"ids\": [...], \"prefill_ms\": x, \"total_ms\": y}: the most probable tokens that follow, "
+    "up to\n"
+    "a token that ends an answer, which is not printed.\n"
+    "\n"
+    "  --max N            most tokens of an answer (default 256, at most 4096)\n"
+    "  --levels FILE      more levels, as for hearth-eval\n"
+    "  --level NAME       level of all tokens (default: the whole model)\n"
+    "  --kernels SET      auto (default), c, or a set of this CPU\n"
+    "  --threads T        default: one per CPU\n"
+    "\n"
+    "Exit status: 0 done, 1 refused or failed, 2 wrong usage.\n";
+
+static int fail(const char *what, const char *why)
+{
+    (void)fprintf(stderr, "hearth-answer: %s: %s\n", what, why);
+    return 1;
+}
+
+static double now_ms(void)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+}
+
+/* A line of standard input. Return: 0, 1 (said why). */
+static int take_prompt(struct answer *a, const char *line, size_t n)
+{
+    json_error_t e;
+    json_t *list = json_loadb(line, n, 0, &e), *v;
+    size_t i;
+    int status = 0;
+
+    a->n_ids = 0;
+    if (!json_is_array(list) || json_array_size(list) == 0 || json_array_size(list) > PROMPT_MAX)
+        status = fail("a line of the input", list ? "it is no array of 1 to 32768 ids" : e.text);
+    json_array_foreach(list, i, v)
+    {
+        const json_int_t id = json_integer_value(v);
+        if (status != 0) break;
+        if (!json_is_integer(v) || id < 0 || id >= engine_info(a->e)->vocab)
+            status = fail("a line of the input", "it has an element that is no token of the model");
+        else
+            a->id[a->n_ids++] = (uint32_t)id;
+    }
+    json_decref(list);
+    if (status == 0 && (uint64_t)a->n_ids + a->max > engine_info(a->e)->context)
+        status = fail("a line of the input", "with an answer it does not fit the model's context");
+    return status;
+}
+
+static int step(struct answer *a, struct engine_seq *seq, const uint32_t *ids, uint32_t n,
+                enum engine_want want)
+{
+    struct engine_item item = { .seq = seq, .tokens = ids, .n = n, .level = a->at, .want = want };
+    const int r = engine_step(a->e, &item, 1, a->logits);
+
+    if (r < 0) return fail(a->model, strerror(-r));
+    return item.starved ? fail("KV cache", "full") : 0;
+}
+
+static uint32_t best_of(const float *logits, uint32_t n)
+{
+    uint32_t best = 0;
+
+    for (uint32_t i = 1; i < n; i++)
+        if (logits[i] > logits[best]) best = i;
+    return best;
+}
+
+/* The answer to the prompt in a->id, into a->made. */
+static int generate(struct answer *a, struct engine_seq *seq)
+{
+    const uint32_t chunk = engine_info(a->e)->chunk, vocab = engine_info(a->e)->vocab;
+    const double begin = now_ms();
+
+    a->n_made = 0;
+    for (uint32_t at = 0, n; at < a->n_ids; at += n) {
+        n = a->n_ids - at < chunk ? a->n_ids - at : chunk;
+        const bool last = at + n == a->n_ids;
+        if (step(a, seq, a->id + at, n, last ? ENGINE_WANT_LAST : ENGINE_WANT_NONE) != 0) return 1;
+    }
+    a->prefill_ms = now_ms() - begin;
+    while (a->n_made < a->max) {
+        const uint32_t id = best_of(a->logits, vocab);
+        if (vocab_is_stop(engine_vocab(a->e), id)) break;
+        a->made[a->n_made++] = id;
+        if (a->n_made < a->max && step(a, seq, &id, 1, ENGINE_WANT_LAST) != 0) return 1;
+    }
+    a->total_ms = now_ms() - begin;
+    return 0;
+}
+
+static int answer_line(struct answer *a, const char *line, size_t n)
+{
+    struct engine_seq *seq = NULL;
+
+    if (take_prompt(a, line, n) != 0) return 1;
+    if (engine_seq_new(a->e, &seq) < 0) return fail("a sequence", strerror(ENOMEM));
+    const int status = generate(a, seq);
+    engine_seq_free(seq);
+    if (status != 0) return status;
+    (void)printf("{\"ids\": [");
+    for (uint32_t i = 0; i < a->n_made; i++)
+        (void)printf("%s%u", i ? ", " : "", a->made[i]);
+    (void)printf("], \"prefill_ms\": %.3f, \"total_ms\": %.3f}\n", a->prefill_ms, a->total_ms);
+    return 0;
+}
+
+static int run(struct answer *a)
+{
+    CLEANUP(freep) char *line = NULL;
+    size_t size = 0;
+    ssize_t got;
+    int status = 0;
+
+    a->id = calloc(PROMPT_MAX, sizeof(*a->id));
+    a->logits = calloc(engine_info(a->e)->vocab, sizeof(*a->logits));
+    if (!a->id || !a->logits) return fail("prompts", strerror(ENOMEM));
+    while (status == 0 && (got = getline(&line, &size, stdin)) > 0)
+        status = answer_line(a, line, (size_t)got);
+    return status == 0 && ferror(stdin) ? fail("standard input", strerror(errno)) : status;
+}
+
+/* Add the levels of a file (at most 64 KiB). */
+static int add_levels(struct answer *a)
+{
+    struct reason why = { "" };
+    CLEANUP(freep) char *text = calloc(1, 1 << 16);
+    FILE *f = fopen(a->levels, "rb");
+
+    if (!text || !f) {
+        if (f) (void)fclose(f);
+        return fail(a->levels, strerror(text ? errno : ENOMEM));
+    }
+    const size_t n = fread(text, 1, 1 << 16, f);
+    (void)fclose(f);
+    const int r = engine_levels_json(a->e, text, n, &why);
+    return r == 0 ? 0 : fail(a->levels, r < 0 ? strerror(-r) : why.text);
+}
+
+static int parse_count(const char *option, const char *text, uint32_t max, uint32_t *ret)
+{
+    char *end;
+
+    errno = 0;
+    const unsigned long n = strtoul(text, &end, 10);
+    if (errno || *end || end == text || *text == '-' || n == 0 || n > max) {
+        (void)fprintf(stderr, "hearth-answer: --%s wants a number from 1 to %u, not '%s'\n", option,
+                      max, text);
+        return EXIT_USAGE;
+    }
+    *ret = (uint32_t)n;
+    return 0;
+}
+
+static int parse(struct answer *a, int argc, char **argv)
+{
+    static const struct option options[] = {
+        { "max", 1, NULL, 'm' },     { "levels", 1, NULL, 'L' },  { "level", 1, NULL, 'l' },
+        { "kernels", 1, NULL, 'k' }, { "threads", 1, NULL, 'T' }, { "help", 0, NULL, 'h' },
+        { NULL, 0, NULL, 0 },
+    };
+    int c, r = 0;
+
+    while (r == 0 && (c = getopt_long(argc, argv, "h", options, NULL)) != -1)
+        switch (c) {
+        case 'm':
+            r = parse_count("max", optarg, ANSWER_MAX, &a->max);
+            break;
+        case 'L':
+            a->levels = optarg;
+            break;
+        case 'l':
+            a->level = optarg;
+            break;
+        case 'k':
+            a->engine.kernels = optarg;
+            break;
+        case 'T':
+            r = parse_count("threads", optarg, 1024, &a->engine.threads);
+            break;
+        case 'h':
+            (void)fputs(help, stdout);
+            exit(0);
+        default:
+            r = EXIT_USAGE;
+        }
+    if (r == 0 && optind + 1 == argc)
+        a->model = argv[optind];
+    else
+        (void)fputs("hearth-answer: give one model file; see hearth-answer --help\n", stderr);
+    return a->model ? r : EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    static struct answer a = { .max = 256, .level = "" };
+    struct reason why = { "" };
+    int status = parse(&a, argc, argv);
+
+    if (status != 0) return status;
+    CLEANUP(closep) int fd = open(a.model, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return fail(a.model, strerror(errno));
+    const int r = engine_open(fd, &a.engine, &why, &a.e);
+    if (r != 0) return fail(a.model, r < 0 ? strerror(-r) : why.text);
+    if (a.levels) status = add_levels(&a);
+    if (status == 0 && !(a.at = level_find(engine_levels(a.e), a.level)))
+        status = fail(a.level, "no such level");
+    if (status == 0) status = run(&a);
+    if (fflush(stdout) != 0 && status == 0) status = fail("standard output", strerror(errno));
+    engine_free(a.e);
+    free(a.id);
+    free(a.logits);
+    return status;
+}
