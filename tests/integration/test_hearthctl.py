@@ -329,9 +329,15 @@ class OnATerminal(Ctl):
         self.calm()
 
     def test_a_long_prompt_shows_its_progress_there_and_only_there(self):
-        t = self.terminal("complete", "--max-tokens", "1", LONG)
+        slow = self.own_house(None, "[model]\nkv-memory = 64M\nkernels = c\nthreads = 1\n")  # a second has to pass before it shows
+        c = slow.client()
+        self.assertTrue(c.add_model(self.chat, "chat").reply)
+        c.close()
+        t = Terminal(slow, "complete", "--max-tokens", "1", LONG)
+        self.addCleanup(t.kill)
         t.shows("%")
-        self.assertEqual(t.ends(), OK)
+        t.write("\x03")
+        self.assertEqual(t.ends(), INTERRUPTED)
         self.assertEqual(self.ctl(OK, "complete", "--max-tokens", 1, LONG, errors="replace").stderr, "")
 
 
