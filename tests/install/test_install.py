@@ -15,10 +15,10 @@ import time
 
 TREE = pathlib.Path(sys.argv[1]).resolve()
 LIBRARY_MAX_BYTES = 100_000
-# What must be there; * stands for the multiarch folder.
+# What must be there; ** stands for any folders, as that of the architecture.
 EXPECTED = [
     "usr/bin/hearthctl", "usr/sbin/hearthd", "usr/libexec/hearth/hearth-worker",
-    "usr/include/hearth.h", "usr/lib/*/libhearth.so", "usr/lib/*/libhearth.so.0", "usr/lib/*/pkgconfig/hearth.pc",
+    "usr/include/hearth.h", "usr/lib/**/libhearth.so", "usr/lib/**/libhearth.so.0", "usr/lib/**/pkgconfig/hearth.pc",
     "**/systemd/system/hearthd.service", "**/systemd/system/hearthd.socket", "**/sysusers.d/hearth.conf", "**/tmpfiles.d/hearth.conf",
     "etc/hearth/hearthd.conf", "usr/share/bash-completion/completions/hearthctl",
     "usr/share/man/man8/hearthd.8*", "usr/share/man/man1/hearthctl.1*", "usr/share/man/man5/hearthd.conf.5*", "usr/share/man/man3/hearth.3*",
@@ -59,7 +59,7 @@ def call(*command, **more):
 
 
 def library():
-    lib = one("usr/lib/*/libhearth.so.0")
+    lib = one("usr/lib/**/libhearth.so.0")
     if not lib:
         return
     with tempfile.TemporaryDirectory() as d:
@@ -74,7 +74,7 @@ def library():
 
 def compiles():
     """C99 and C++ programs, through pkg-config alone; the C one is run."""
-    pc = one("usr/lib/*/pkgconfig/hearth.pc")
+    pc = one("usr/lib/**/pkgconfig/hearth.pc")
     if not pc:
         return
     env = {**os.environ, "PKG_CONFIG_PATH": str(pc.parent), "PKG_CONFIG_SYSROOT_DIR": str(TREE),
@@ -94,7 +94,7 @@ def compiles():
 
 def serves():
     """hearthd of the tree, with its worker, answers hearthctl of the tree."""
-    lib = one("usr/lib/*/libhearth.so.0")
+    lib = one("usr/lib/**/libhearth.so.0")
     with tempfile.TemporaryDirectory() as d:
         pathlib.Path(d, "conf").write_text(CONF.format(d, TREE))
         env = {**os.environ, "LD_LIBRARY_PATH": str(lib.parent) if lib else "", "HEARTH_SOCKET": f"{d}/s"}
