@@ -12,6 +12,7 @@
 #include "daemon/dispatch.h"
 #include "daemon/request.h"
 #include "daemon/server.h"
+#include "daemon/timer.h"
 #include "proto/build_id.h"
 
 enum {
@@ -31,9 +32,7 @@ static void log_trouble(const struct conn *c, const char *what, const char *why)
 
 static void be_patient(struct conn *c, int seconds)
 {
-    const struct timeval t = { .tv_sec = seconds };
-
-    (void)event_add(c->patience, &t);
+    (void)timer_set(c->patience, UINT64_C(1000) * (unsigned)seconds);
 }
 
 void conn_doom(struct conn *c)

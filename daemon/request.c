@@ -15,6 +15,7 @@
 #include "daemon/conversation.h"
 #include "daemon/running.h"
 #include "daemon/server.h"
+#include "daemon/timer.h"
 
 enum {
     STOPS_MAX = 8,
@@ -312,11 +313,10 @@ static int fix_seed(struct request *r)
 static int set_deadline(struct request *r)
 {
     const uint32_t ms = r->frame->generate->deadline_ms;
-    const struct timeval t = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
 
     if (ms == 0) return 0;
     r->deadline = event_new(r->server->base, -1, 0, on_deadline, r);
-    return r->deadline && event_add(r->deadline, &t) == 0 ? 0 : err_raise(-ENOMEM);
+    return r->deadline && timer_set(r->deadline, ms) == 0 ? 0 : err_raise(-ENOMEM);
 }
 
 /* Tell its place; a deadline that cannot be met is refused now. */

@@ -18,6 +18,7 @@
 #include "daemon/listen.h"
 #include "daemon/notify.h"
 #include "daemon/running.h"
+#include "daemon/timer.h"
 #include "daemon/tokenize.h"
 
 enum {
@@ -30,14 +31,6 @@ enum {
 };
 
 static struct log_limit accept_trouble = { .period_ns = UINT64_C(10) * CLOCK_NS_PER_S, .burst = 3 };
-
-static void timer_set(struct event *e, uint64_t ms)
-{
-    const struct timeval t = { .tv_sec = (time_t)(ms / 1000),
-                               .tv_usec = (suseconds_t)(ms % 1000 * 1000) };
-
-    (void)event_add(e, &t);
-}
 
 /* ---- the loop's own events ---- */
 
@@ -74,7 +67,7 @@ static void on_accept(evutil_socket_t fd, short what, void *context)
             if (r < 0 && log_limited(&accept_trouble, clock_now_ns()))
                 log_warn("client not taken", "why=\"%s\"", strerror(-r));
             if (!event_pending(s->tidy, EV_TIMEOUT, NULL))
-                timer_set(s->tidy, UINT64_C(1000) * TIDY_S);
+                (void)timer_set(s->tidy, UINT64_C(1000) * TIDY_S);
             continue;
         }
         if (errno == EINTR || errno == ECONNABORTED) continue;
@@ -83,7 +76,7 @@ static void on_accept(evutil_socket_t fd, short what, void *context)
             log_warn("clients have to wait", "why=\"%s\"", strerror(errno));
         (void)event_del(
             s->accept); /* EMFILE and the like: trying again at once would only burn time */
-        timer_set(s->accept_again, ACCEPT_PAUSE_MS);
+        (void)timer_set(s->accept_again, ACCEPT_PAUSE_MS);
         return;
     }
 }
@@ -109,7 +102,7 @@ static void on_tidy(evutil_socket_t fd, short what, void *context)
 
     (void)fd, (void)what;
     app_tidy(&s->apps, clock_now_ns(), false);
-    if (!list_empty(&s->apps)) timer_set(s->tidy, UINT64_C(1000) * TIDY_S);
+    if (!list_empty(&s->apps)) (void)timer_set(s->tidy, UINT64_C(1000) * TIDY_S);
 }
 
 static void on_drain_end(evutil_socket_t fd, short what, void *context)
@@ -133,7 +126,7 @@ void server_drain(struct server *s, bool exit)
     notify_stopping();
     notify_extend(UINT64_C(1000000) * (DRAIN_S + 5));
     (void)event_del(s->accept);
-    timer_set(s->drain_end, UINT64_C(1000) * DRAIN_S);
+    (void)timer_set(s->drain_end, UINT64_C(1000) * DRAIN_S);
     server_pump(s);
 }
 
@@ -265,7 +258,7 @@ static int make_events(struct server *s)
     if (!s->accept || !s->pump || !s->tidy || !s->watchdog || !s->drain_end || !s->accept_again)
         return err_raise(-ENOMEM);
     if (event_add(s->accept, NULL) != 0) return err_raise(-ENOMEM);
-    if (notify_watchdog_usec() > 0) timer_set(s->watchdog, notify_watchdog_usec() / 1000);
+    if (notify_watchdog_usec() > 0) (void)timer_set(s->watchdog, notify_watchdog_usec() / 1000);
     return watch_signals(s);
 }
 

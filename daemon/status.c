@@ -7,6 +7,7 @@
 #include "daemon/metrics.h"
 #include "daemon/request.h"
 #include "daemon/server.h"
+#include "daemon/timer.h"
 #include "proto/build_id.h"
 
 enum { INTERVAL_MIN_MS = 100, INTERVAL_MAX_MS = 60000, INTERVAL_MS = 1000 };
@@ -179,7 +180,6 @@ static void on_timer(evutil_socket_t fd, short what, void *context)
 void status_subscribe(struct conn *c, const Hearth__Subscribe *m)
 {
     const uint32_t ms = m->interval_ms ? m->interval_ms : INTERVAL_MS;
-    const struct timeval t = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
 
     if (ms < INTERVAL_MIN_MS || ms > INTERVAL_MAX_MS) {
         conn_error(c, m->id, HEARTH__ERROR_CODE__ERROR_INVALID, CONN_NO_RETRY,
@@ -189,7 +189,7 @@ void status_subscribe(struct conn *c, const Hearth__Subscribe *m)
     }
     struct subscription *u = calloc(1, sizeof(*u));
     if (u) u->timer = event_new(c->server->base, -1, EV_PERSIST, on_timer, u);
-    if (!u || !u->timer || event_add(u->timer, &t) != 0) {
+    if (!u || !u->timer || timer_set(u->timer, ms) != 0) {
         if (u && u->timer) event_free(u->timer);
         free(u);
         conn_error(c, m->id, HEARTH__ERROR_CODE__ERROR_INTERNAL, 1000, "hearthd is out of memory");

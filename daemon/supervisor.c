@@ -24,6 +24,7 @@
 #include "daemon/request.h"
 #include "daemon/running.h"
 #include "daemon/server.h"
+#include "daemon/timer.h"
 #include "daemon/tokenize.h"
 #include "proto/build_id.h"
 
@@ -98,14 +99,6 @@ void supervisor_wait(struct supervisor *v, struct conn *c, uint64_t id)
 
 /* ---- timers ---- */
 
-static void timer_set(struct event *e, uint64_t ms)
-{
-    const struct timeval t = { .tv_sec = (time_t)(ms / 1000),
-                               .tv_usec = (suseconds_t)(ms % 1000 * 1000) };
-
-    (void)event_add(e, &t);
-}
-
 void supervisor_busy(struct supervisor *v)
 {
     const bool owes =
@@ -114,11 +107,12 @@ void supervisor_busy(struct supervisor *v)
     const uint32_t idle_s = v->server->conf.unload_idle_s;
 
     if (owes)
-        timer_set(v->hang, HANG_S * 1000);
+        (void)timer_set(v->hang, HANG_S * 1000);
     else
         (void)event_del(v->hang);
     if (v->state == SUPERVISOR_READY && !owes && idle_s > 0 && list_empty(&v->server->requests)) {
-        if (!event_pending(v->idle, EV_TIMEOUT, NULL)) timer_set(v->idle, UINT64_C(1000) * idle_s);
+        if (!event_pending(v->idle, EV_TIMEOUT, NULL))
+            (void)timer_set(v->idle, UINT64_C(1000) * idle_s);
     } else {
         (void)event_del(v->idle);
     }
@@ -264,7 +258,7 @@ static void on_gone(void *context, const char *why)
     running_worker_lost(v->server, true);
     tokenize_worker_lost(v->server);
     set_state(v, SUPERVISOR_CRASHED);
-    timer_set(v->restart, wait_ms);
+    (void)timer_set(v->restart, wait_ms);
 }
 
 static void start(struct supervisor *v)
