@@ -21,14 +21,19 @@ static uint64_t owner_of(const struct seq *s)
     return s->shareable ? PREFIX_EVERYBODY : s->owner;
 }
 
-static void entry_free(struct prefix_cache *c, struct entry *e)
+static void entry_free(struct entry *e)
 {
-    list_remove(&e->node);
-    c->n--;
     engine_seq_free(e->kv);
     free(e->tokens);
     free(e->span);
     free(e);
+}
+
+static void drop(struct prefix_cache *c, struct entry *e)
+{
+    list_remove(&e->node);
+    c->n--;
+    entry_free(e);
 }
 
 void prefix_init(struct prefix_cache *c)
@@ -46,7 +51,7 @@ void prefix_deinit(struct prefix_cache *c)
 bool prefix_drop(struct prefix_cache *c)
 {
     if (list_empty(&c->entries)) return false;
-    entry_free(c, LIST_ENTRY(c->entries.prev, struct entry, node));
+    drop(c, LIST_ENTRY(c->entries.prev, struct entry, node));
     return true;
 }
 
@@ -92,31 +97,36 @@ static uint32_t common(const struct entry *e, const struct seq *s)
     return same_levels(e->span, e->n_spans, s->span, s->n_spans, n);
 }
 
+/* The entry of the owner of @s that has most of it, without those that were tried. Return: NULL: none is worth it. */
+static struct entry *find_best(struct prefix_cache *c, const struct seq *s, uint32_t *ret_n)
+{
+    struct entry *best = NULL;
+
+    *ret_n = PREFIX_LEAST - 1;
+    LIST_EACH(e, &c->entries, struct entry, node)
+    {
+        const uint32_t n = e->owner == owner_of(s) && !e->tried ? common(e, s) : 0;
+        if (n <= *ret_n) continue;
+        best = e;
+        *ret_n = n;
+    }
+    return best;
+}
+
 uint32_t prefix_use(struct prefix_cache *c, struct seq *s)
 {
-    uint32_t lost = 0, had = 0;
+    uint32_t lost = 0, had = 0, n;
+    struct entry *best;
 
-    while (
-        s->n >
-        PREFIX_LEAST) { /* the longest that can be shared; each round takes one entry out of the search */
-        struct entry *best = NULL;
-        uint32_t n = 0;
-        LIST_EACH(e, &c->entries, struct entry, node)
-        {
-            const uint32_t k = e->owner == owner_of(s) && !e->tried ? common(e, s) : 0;
-            if (k < PREFIX_LEAST || k <= n) continue;
-            best = e;
-            n = k;
-        }
-        if (!best) break;
+    while (had == 0 && (best = find_best(c, s, &n)) != NULL) {
         best->tried = true;
         if (engine_seq_share(s->kv, best->kv, n) == 0) {
             list_remove(&best->node);
             list_push_front(&c->entries, &best->node);
             had = n;
-            break;
+        } else if (n > lost) {
+            lost = n;
         }
-        if (n > lost) lost = n;
     }
     LIST_EACH(e, &c->entries, struct entry, node)
     e->tried = false;
@@ -135,7 +145,7 @@ static void drop_shorter(struct prefix_cache *c, const struct entry *longer)
         if (e == longer || e->owner != longer->owner || e->n > longer->n || e->snapshot) continue;
         if (memcmp(e->tokens, longer->tokens, e->n * sizeof(*e->tokens)) != 0) continue;
         if (same_levels(e->span, e->n_spans, longer->span, longer->n_spans, e->n) == e->n)
-            entry_free(c, e);
+            drop(c, e);
     }
 }
 
@@ -179,9 +189,7 @@ void prefix_snapshot(struct prefix_cache *c, struct seq *s)
     e->span = malloc(s->n_spans * sizeof(*e->span));
     if (!e->tokens || !e->span || engine_seq_new(s->engine, &e->kv) != 0 ||
         engine_seq_share(e->kv, s->kv, n) != 0) {
-        c->n++; /* entry_free() takes it off */
-        list_init(&e->node);
-        entry_free(c, e);
+        entry_free(e);
         return;
     }
     memcpy(e->tokens, s->tokens, n * sizeof(*e->tokens));
