@@ -47,7 +47,6 @@ static const int allowed[] = {
     SCMP_SYS(rt_sigaction),
     SCMP_SYS(rt_sigprocmask),
     SCMP_SYS(rt_sigreturn),
-    SCMP_SYS(sigaltstack), /* threads of sanitized builds */
     SCMP_SYS(restart_syscall),
     SCMP_SYS(tgkill),
     /* the descriptors that it has */
