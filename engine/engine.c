@@ -5,10 +5,10 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "engine/backend/cpu.h"
+#include "engine/pack.h"
 
 struct engine {
     struct engine_info info;
@@ -22,8 +22,7 @@ struct engine {
     struct kv_pool *kv;
     struct forward *forward;
     struct forward_row *rows; /* [chunk] */
-    uint8_t *packed;          /* mapped */
-    size_t packed_bytes;
+    struct pack pack;         /* of the weights */
 };
 
 struct engine_seq {
@@ -58,64 +57,6 @@ static int choose_kernels(struct engine *e, const char *name, struct reason *why
         }
     reason_set(why, "kernel set '%.40s' is not known on this CPU: use 'auto' or 'c'", name);
     return ENGINE_E_REFUSED;
-}
-
-struct packing {
-    struct matrix *m;
-    uint8_t *to;
-    uint32_t tiles_per_task;
-};
-
-static void pack_task(void *context, uint32_t i, void *scratch)
-{
-    const struct packing *p = context;
-    const uint32_t from = i * p->tiles_per_task, n = matrix_tiles(p->m->rows);
-
-    (void)scratch;
-    matrix_pack_tiles(p->m, from, from + p->tiles_per_task < n ? from + p->tiles_per_task : n,
-                      p->to);
-}
-
-struct pack_all {
-    struct engine *e;
-    const struct engine_options *o;
-    size_t at;
-    bool count; /* only add up the sizes */
-};
-
-static void pack_matrix(void *context, struct matrix *m)
-{
-    struct pack_all *a = context;
-    const size_t bytes = matrix_packed_bytes(m);
-    struct packing p = { .m = m,
-                         .to = a->e->packed + a->at,
-                         .tiles_per_task = 1 + 65536 / (uint32_t)(m->tile_bytes + 1) };
-
-    a->at += bytes;
-    if (a->count) return;
-    pool_run(a->e->cpu.pool, pack_task, &p,
-             (matrix_tiles(m->rows) + p.tiles_per_task - 1) / p.tiles_per_task);
-    (void)madvise((void *)((uintptr_t)m->raw & ~(uintptr_t)4095), (size_t)m->rows * m->raw_stride,
-                  MADV_DONTNEED); /* the file's pages are not needed again */
-    matrix_set_packed(m, p.to);
-    if (a->o->progress) a->o->progress(a->o->progress_context, "pack", a->at, a->e->packed_bytes);
-}
-
-static int pack(struct engine *e, const struct engine_options *o)
-{
-    struct pack_all a = { .e = e, .o = o, .count = true };
-
-    weights_each(e->weights, &e->config, pack_matrix, &a);
-    e->packed_bytes = a.at;
-    void *m =
-        mmap(NULL, e->packed_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (m == MAP_FAILED) return err_raise(-ENOMEM);
-    e->packed = m;
-    (void)madvise(m, e->packed_bytes, MADV_HUGEPAGE);
-    a = (struct pack_all){ .e = e, .o = o };
-    weights_each(e->weights, &e->config, pack_matrix, &a);
-    (void)mprotect(m, e->packed_bytes, PROT_READ);
-    return 0;
 }
 
 static uint64_t bytes_of(const struct matrix *m)
@@ -194,7 +135,18 @@ static int load(struct engine *e, int fd, struct reason *why)
     return r < 0 ? err_pass(r) : 0;
 }
 
-static int reserve(struct engine *e, const struct engine_options *o)
+static int pack(struct engine *e, int fd, const struct engine_options *o)
+{
+    const int r = pack_weights(&e->pack, e->file, fd, e->weights, &e->config, e->cpu.pool, o);
+
+    if (r < 0) return err_pass(r);
+    e->info.weights = e->pack.where;
+    e->info.packed_new = e->pack.made;
+    e->info.packed_why = e->pack.why.text;
+    return 0;
+}
+
+static int reserve(struct engine *e, int fd, const struct engine_options *o)
 {
     const uint32_t most =
         e->config.context < ENGINE_CONTEXT_DEFAULT ? e->config.context : ENGINE_CONTEXT_DEFAULT;
@@ -210,7 +162,7 @@ static int reserve(struct engine *e, const struct engine_options *o)
                                                       : POOL_THREADS_MAX;
     e->info.kernels = e->cpu.k->name;
     int r = pool_new(e->info.threads, KERNELS_SCRATCH, &e->cpu.pool);
-    if (r == 0 && e->cpu.k->packed) r = pack(e, o);
+    if (r == 0 && e->cpu.k->packed) r = pack(e, fd, o);
     if (r == 0) r = make_kv(e, o);
     if (r < 0) return err_pass(r);
     e->rows = calloc(e->info.chunk, sizeof(*e->rows));
@@ -233,9 +185,10 @@ int engine_open(int fd, const struct engine_options *o, struct reason *why, stru
 
     if (!e) return err_raise(-ENOMEM);
     e->ple.fd = -1;
+    e->info.packed_why = "";
     int r = choose_kernels(e, o->kernels, why);
     if (r == 0) r = load(e, fd, why);
-    if (r == 0) r = reserve(e, o);
+    if (r == 0) r = reserve(e, fd, o);
     if (r != 0) {
         engine_free(e);
         return r < 0 ? err_pass(r) : r;
@@ -250,7 +203,7 @@ struct engine *engine_free(struct engine *e)
     forward_free(e->forward);
     kv_pool_free(e->kv);
     pool_free(e->cpu.pool);
-    if (e->packed) (void)munmap(e->packed, e->packed_bytes);
+    pack_deinit(&e->pack);
     ple_deinit(&e->ple);
     vocab_free(e->vocab);
     weights_free(e->weights);

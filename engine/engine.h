@@ -19,6 +19,23 @@ enum {
     ENGINE_E_REFUSED = GGUF_E_REFUSED
 }; /* outcome: the model file or an option makes no sense; the reason says what */
 
+enum engine_weights {
+    ENGINE_WEIGHTS_RAW,    /* as in the model file: the kernels want them so */
+    ENGINE_WEIGHTS_MEMORY, /* packed in memory */
+    ENGINE_WEIGHTS_FILE,   /* packed in a file that is mapped */
+};
+
+/*
+ * Files for packed weights (engine/format/packed.h). Both may be given: new_fd is written if fd is not the right one. If neither
+ * can be used, weights are packed in memory.
+ */
+struct engine_packed {
+    int fd;     /* a packed file, open for reading, or -1; must not shrink while the engine lives */
+    int new_fd; /* a regular file for one, open for reading and writing, or -1 */
+    const char *sha256; /* of the model file, 64 small hex digits */
+    bool check; /* read all of fd and compare its checksum, because something went wrong before */
+};
+
 struct engine_options {
     const char *kernels; /* "auto" (also NULL), "c", or the name of a set of this CPU */
     uint32_t threads;    /* 0: one per CPU that this process may run on */
@@ -30,6 +47,8 @@ struct engine_options {
     void (*progress)(void *context, const char *what, uint64_t done,
                      uint64_t total); /* may be NULL; "pack" in bytes */
     void *progress_context;
+    const struct engine_packed
+        *packed; /* NULL: pack in memory. Descriptors are borrowed during engine_open() */
 };
 
 struct engine;
@@ -44,6 +63,9 @@ struct engine_info {
     uint64_t parameters;     /* values of all tensors */
     uint64_t weights_bytes;  /* of the matrices in memory, without the per-layer-embedding table */
     uint32_t unused_tensors; /* of the file */
+    enum engine_weights weights;
+    bool packed_new;        /* engine_packed.new_fd is complete and synced, and in use */
+    const char *packed_why; /* why a file of engine_packed is not in use, or fd was not; "" else */
 };
 
 /**

@@ -417,6 +417,11 @@ void gguf_release(const struct gguf *g, const struct gguf_tensor *t)
         (void)madvise((void *)(uintptr_t)(g->bytes + first), end - first, MADV_DONTNEED);
 }
 
+uint64_t gguf_position(const struct gguf *g, const void *at)
+{
+    return (uint64_t)((const uint8_t *)at - (const uint8_t *)g->bytes);
+}
+
 uint64_t gguf_size(const struct gguf *g)
 {
     return g->size;

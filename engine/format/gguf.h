@@ -73,6 +73,9 @@ const void *gguf_data(const struct gguf *g, const struct gguf_tensor *t);
 /** gguf_release() - tell the kernel that the pages of @t are not needed soon; they remain readable. */
 void gguf_release(const struct gguf *g, const struct gguf_tensor *t);
 
+/** gguf_position() - where in the file @at is, a byte that gguf_data() gave. */
+uint64_t gguf_position(const struct gguf *g, const void *at);
+
 /** gguf_size() - bytes of the file. */
 uint64_t gguf_size(const struct gguf *g);
 

@@ -271,7 +271,7 @@ struct weights *weights_free(struct weights *w)
 void weights_each(struct weights *w, const struct config *c,
                   void (*visit)(void *context, struct matrix *m), void *context)
 {
-    const bool tied = w->head.raw == w->embed.raw;
+    const bool tied = w->head.raw == w->embed.raw && w->head.packed == w->embed.packed;
 
     visit(context, &w->embed);
     if (c->arch == CONFIG_GEMMA3N)

@@ -207,7 +207,7 @@ void matrix_pack_tiles(const struct matrix *m, uint32_t tile0, uint32_t tile1, u
 
     assert(m->raw);
     for (uint32_t t = tile0; t < tile1; t++) {
-        uint8_t *tile = out + t * m->tile_bytes;
+        uint8_t *tile = out + (t - tile0) * m->tile_bytes;
         memset(tile, 0, m->tile_bytes);
         if (!matrix_wants_q(m->type)) {
             pack_floats(m, t, tile);

@@ -21,6 +21,10 @@
 #include "engine/format/quant.h"
 
 enum { MATRIX_TILE = 16, MATRIX_BLOCK = 32 };
+enum {
+    MATRIX_LAYOUT =
+        1 /* raise it when a packed matrix, or the order of weights_each(), changes: files outlive programs */
+};
 
 struct matrix {
     enum quant_type type;
@@ -41,7 +45,7 @@ size_t matrix_packed_bytes(const struct matrix *m);
 /** matrix_set_packed() - @m is from now on the packed form at @at (64-byte aligned, borrowed), and raw is forgotten. */
 void matrix_set_packed(struct matrix *m, const void *at);
 
-/** matrix_pack_tiles() - write tiles [tile0, tile1) of the packed form of @m, which has raw rows. @out: the whole packed form. */
+/** matrix_pack_tiles() - write tiles [tile0, tile1) of the packed form of @m, which has raw rows. @out: place of tile @tile0. */
 void matrix_pack_tiles(const struct matrix *m, uint32_t tile0, uint32_t tile1, uint8_t *out);
 
 /** matrix_row() - the values [first, first + n) of row @row, from whichever form there is. @out: [n] f32, exact. */
