@@ -131,7 +131,7 @@ static int load(struct engine *e, int fd, struct reason *why)
     for (size_t i = 0; i < n; i++)
         e->info.parameters += t[i].dims[0] * t[i].dims[1] * t[i].dims[2] * t[i].dims[3];
     if (e->config.arch != CONFIG_GEMMA3N) return 0;
-    r = ple_init(&e->ple, fd, e->weights->ple_table, e->weights->ple_rows);
+    r = ple_init(&e->ple, fd, e->weights->ple_table, e->weights->ple_rows, NULL);
     return r < 0 ? err_pass(r) : 0;
 }
 

@@ -36,7 +36,7 @@ struct forward_parts {
     const struct config *config;
     const struct weights *weights;
     struct cpu cpu;
-    const struct ple *ple; /* gemma3n; else NULL */
+    struct ple *ple; /* gemma3n; else NULL */
     struct kv_pool *kv;
     uint32_t rows_max; /* most rows of a step */
 };

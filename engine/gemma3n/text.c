@@ -70,6 +70,8 @@ static void make_streams(struct forward *f)
 
 static int read_ple_rows(struct forward *f)
 {
+    for (uint32_t i = 0; i < f->n; i++)
+        ple_ask(f->p.ple, f->row[i].token);
     for (uint32_t i = 0; i < f->n; i++) {
         const int r = ple_read(f->p.ple, f->row[i].token, f->ple_row + i * f->p.ple->row_bytes);
         if (r < 0) return err_pass(r);
