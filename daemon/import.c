@@ -109,6 +109,7 @@ static void on_imported(struct import *i, const Hearth__Worker__Imported *m)
         fail(i, HEARTH__ERROR_CODE__ERROR_STORAGE, r > 0 ? why.text : strerror(-r));
         return;
     }
+    cache_tidy_store(i->server->cache, i->server->store); /* old versions may have gone */
     log_notice("model added", "name=%s version=%s bytes=%llu", model.name, model.version,
                (unsigned long long)model.size_bytes);
     struct conn *c = i->call ? i->call->call.conn : NULL;

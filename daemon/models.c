@@ -126,5 +126,6 @@ void models_remove(struct conn *c, const Hearth__ModelRemove *m)
     log_notice("model removed", "name=%.64s version=%.16s", m->name,
                m->version[0] ? m->version : "all but the active one");
     supervisor_look(&c->server->supervisor);
+    cache_tidy_store(c->server->cache, c->server->store);
     conn_ok(c, m->id);
 }

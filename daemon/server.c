@@ -166,7 +166,7 @@ static void apply(struct server *s)
 static bool needs_restart(const struct conf *a, const struct conf *b)
 {
     return strcmp(a->socket, b->socket) != 0 || strcmp(a->models, b->models) != 0 ||
-           strcmp(a->group, b->group) != 0;
+           strcmp(a->cache, b->cache) != 0 || strcmp(a->group, b->group) != 0;
 }
 
 static void reload(struct server *s)
@@ -180,7 +180,8 @@ static void reload(struct server *s)
                       : -ENOMEM;
     if (r == 0) {
         if (needs_restart(&s->conf, next))
-            log_warn("configuration needs a restart", "what=\"socket, models or group changed\"");
+            log_warn("configuration needs a restart",
+                     "what=\"socket, models, cache or group changed\"");
         (void)snprintf(next->socket, sizeof(next->socket), "%s", s->conf.socket);
         s->conf = *next;
         apply(s);
@@ -292,6 +293,17 @@ static void raise_limits(void)
     }
 }
 
+/* Without a cache everything works, but loading takes longer. */
+static int open_cache(struct server *s)
+{
+    const int r = cache_open(s->conf.cache, &s->no_cache, &s->cache);
+
+    if (r < 0) return err_pass(r);
+    if (r > 0) log_warn("weights will be packed in memory", "why=\"%s\"", s->no_cache.text);
+    cache_tidy_store(s->cache, s->store);
+    return 0;
+}
+
 int server_new(const struct conf *conf, const char *conf_path, bool conf_must_exist,
                bool private_instance, struct reason *why, struct server **ret)
 {
@@ -318,6 +330,7 @@ int server_new(const struct conf *conf, const char *conf_path, bool conf_must_ex
     if (r == 0)
         r = open_socket(s, why); /* first: it tells whether another hearthd has this place */
     if (r == 0) r = store_open(s->conf.models, why, &s->store);
+    if (r == 0) r = open_cache(s);
     if (r == 0) r = supervisor_init(&s->supervisor, s);
     import_init(&s->import, s);
     if (r == 0) r = make_events(s);
@@ -358,6 +371,7 @@ struct server *server_free(struct server *s)
     app_tidy(&s->apps, clock_now_ns(), true);
     sched_deinit(&s->sched);
     store_close(s->store);
+    cache_close(s->cache);
     for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
         if (*events[i]) event_free(*events[i]);
     for (size_t i = 0; i < sizeof(s->signals) / sizeof(s->signals[0]); i++)

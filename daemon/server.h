@@ -6,6 +6,7 @@
 #pragma once
 #include <event2/event.h>
 #include <stdbool.h>
+#include "daemon/cache.h"
 #include "daemon/conf.h"
 #include "daemon/core/rate.h"
 #include "daemon/core/sched.h"
@@ -20,6 +21,8 @@ struct server {
     bool private_instance, conf_must_exist;
     struct sched sched;
     struct store *store;
+    struct cache *cache; /* NULL: there is none, and why */
+    struct reason no_cache;
     struct supervisor supervisor;
     struct import import;
     struct list conns, apps, requests, conversations,

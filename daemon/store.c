@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "daemon/folder.h"
 #include "daemon/store_disk.h"
 
 static void closedirp(DIR **d)
@@ -25,25 +26,9 @@ static void storep(struct store **s)
 
 /* ---- opening ---- */
 
-/* Make @path and the folders above it. Return: 0, -errno. */
-static int make_folders(const char *path)
-{
-    char part[PATH_MAX];
-
-    for (const char *end = path; *end;) {
-        end += strspn(end, "/");
-        end += strcspn(end, "/");
-        (void)snprintf(part, sizeof(part), "%.*s", (int)(end - path), path);
-        if (mkdir(part, 0755) < 0 && errno != EEXIST && errno != EROFS && errno != EACCES)
-            return -errno;
-        /* the last two: it may be there all the same, opening it will tell */
-    }
-    return 0;
-}
-
 static int open_root(struct store *s, struct reason *why)
 {
-    const int r = make_folders(s->path);
+    const int r = folder_make(s->path, 0755);
 
     if (r < 0) {
         errno = -r;

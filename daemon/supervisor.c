@@ -127,6 +127,8 @@ void supervisor_answered(struct supervisor *v)
 
 static void set_state(struct supervisor *v, enum supervisor_state state)
 {
+    if (state != SUPERVISOR_LOADING && v->state == SUPERVISOR_LOADING)
+        cache_end(v->server->cache, false); /* what was being packed and is not whole */
     if (state != SUPERVISOR_READY && v->state == SUPERVISOR_READY) {
         sched_model(&v->server->sched, 0);
         v->n_levels = 0;
@@ -203,11 +205,37 @@ static int read_levels(const char *path, uint8_t *out, size_t *ret_n, struct rea
     return -EFBIG;
 }
 
+/* Files for packed weights go with the Load. @fds: [3], the first is taken. Return: how many there are. */
+static size_t add_packed(struct supervisor *v, const struct cache_files *files,
+                         Hearth__Worker__Load *load, int *fds)
+{
+    size_t n = 1;
+
+    v->not_packed = v->server->cache ? files->why : v->server->no_cache;
+    if (files->fd >= 0) {
+        fds[n++] = files->fd;
+        load->packed_fd_index = (uint32_t)n;
+    }
+    if (files->new_fd >= 0) {
+        fds[n++] = files->new_fd;
+        load->packed_new_fd_index = (uint32_t)n;
+    }
+    load->packed_check = v->crashes > 0;
+    return n;
+}
+
+static void files_close(const struct cache_files *f)
+{
+    closep(&f->fd);
+    closep(&f->new_fd);
+}
+
 static void send_load(struct supervisor *v)
 {
     const struct conf *conf = &v->server->conf;
     CLEANUP(freep) uint8_t *levels = malloc(LEVELS_JSON_MAX);
     CLEANUP(closep) int fd = store_open_model(v->server->store, &v->model);
+    CLEANUP(files_close) struct cache_files files = { .fd = -1, .new_fd = -1 };
     Hearth__Worker__ToWorker m = HEARTH__WORKER__TO_WORKER__INIT;
     Hearth__Worker__Load load = HEARTH__WORKER__LOAD__INIT;
     struct reason why = { "" };
@@ -232,7 +260,10 @@ static void send_load(struct supervisor *v)
     load.sha256 = v->model.sha256;
     m.body_case = HEARTH__WORKER__TO_WORKER__BODY_LOAD;
     m.load = &load;
-    (void)child_send(&v->child, &m, &fd, 1);
+    if (strcmp(conf->kernels, "c") != 0) /* that set takes weights as they are */
+        cache_offer(v->server->cache, v->model.sha256, v->packed_layout, &files);
+    int fds[3] = { fd };
+    (void)child_send(&v->child, &m, fds, add_packed(v, &files, &load, fds));
 }
 
 static void on_message(void *context, const Hearth__Worker__FromWorker *m);
@@ -322,6 +353,7 @@ static void on_ready(struct supervisor *v, const Hearth__Worker__Ready *m)
         return;
     }
     (void)snprintf(v->sandbox, sizeof(v->sandbox), "%s", m->sandbox);
+    v->packed_layout = m->packed_layout;
     send_load(v);
 }
 
@@ -335,12 +367,35 @@ static void take_levels(struct supervisor *v, const Hearth__Model *m)
     }
 }
 
+static void on_packed(struct supervisor *v)
+{
+    const int r = v->state == SUPERVISOR_LOADING ? cache_keep(v->server->cache) : 0;
+
+    if (r < 0) log_warn("packed weights not kept", "why=\"%s\"", strerror(-r));
+}
+
+/* Where the worker has the weights; a place that costs time at each load is worth a warning. */
+static void take_weights(struct supervisor *v, const Hearth__Worker__Loaded *m)
+{
+    const bool memory = strncmp(m->weights, "packed in memory", 16) == 0,
+               told = strchr(m->weights, ':') != NULL;
+
+    cache_end(v->server->cache, m->packed_refused);
+    (void)snprintf(v->weights, sizeof(v->weights), "%s%s%s", m->weights,
+                   memory && !told && v->not_packed.text[0] ? ": " : "",
+                   memory && !told ? v->not_packed.text : "");
+    if (memory || m->packed_refused)
+        log_warn(memory ? "loading takes longer without packed weights on disk"
+                        : "packed weights were made again",
+                 "weights=\"%s\"", v->weights);
+}
+
 static void on_loaded(struct supervisor *v, const Hearth__Worker__Loaded *m)
 {
     struct reason why = { "" };
 
     (void)snprintf(v->kernels, sizeof(v->kernels), "%s", m->kernels);
-    (void)snprintf(v->weights, sizeof(v->weights), "%s", m->weights);
+    take_weights(v, m);
     (void)snprintf(v->prompt_form, sizeof(v->prompt_form), "%s",
                    m->model ? m->model->prompt_form : "");
     v->threads = m->threads;
@@ -406,6 +461,8 @@ static void on_message(void *context, const Hearth__Worker__FromWorker *m)
         tokenize_done(v->server, m->tokenized);
         break;
     case HEARTH__WORKER__FROM_WORKER__BODY_PACKED:
+        on_packed(v);
+        break;
     case HEARTH__WORKER__FROM_WORKER__BODY_IMPORTED:
     case HEARTH__WORKER__FROM_WORKER__BODY__NOT_SET:
     default:

@@ -45,8 +45,10 @@ struct supervisor {
     uint64_t restarts, failed_ns; /* when loading failed last, 0: it did not */
     Hearth__ErrorCode failed_code;
     struct reason failed; /* why the model is not ready, "" if it is */
+    uint32_t packed_layout;
+    struct reason not_packed; /* why the worker got no file to pack into, "" if it did */
     /* of the worker that is ready */
-    char sandbox[64], kernels[32], weights[96], prompt_form[16];
+    char sandbox[64], kernels[32], weights[400], prompt_form[16];
     uint32_t threads, context, pages_total;
     uint64_t load_us;
     char level_name[SUPERVISOR_LEVELS_MAX][SUPERVISOR_LEVEL_SIZE];

@@ -9,6 +9,7 @@
 #include <sys/prctl.h>
 #include "base/err.h"
 #include "base/log.h"
+#include "engine/kernels/matrix.h"
 #include "proto/build_id.h"
 #include "worker/import.h"
 #include "worker/post.h"
@@ -24,6 +25,7 @@ static int send_ready(struct link *l, char *sandbox)
 
     m.build_id = (char *)(size_t)PROTO_BUILD_ID;
     m.sandbox = sandbox;
+    m.packed_layout = MATRIX_LAYOUT;
     f.body_case = HEARTH__WORKER__FROM_WORKER__BODY_READY;
     f.ready = &m;
     return post_send(l, &f);
@@ -85,6 +87,8 @@ int main(int argc, char **argv)
     (void)prctl(PR_SET_NAME, "hearth-worker");
     (void)sigaction(SIGINT, &ignore, NULL); /* Ctrl-C at hearthd's terminal is hearthd's business */
     (void)sigaction(SIGPIPE, &ignore, NULL);
+    (void)sigaction(SIGXFSZ, &ignore,
+                    NULL); /* a packed file beyond a limit is an error of write(2) */
     int r = link_init(&l, SOCKET_FD, OUT_MAX);
     if (r == 0) r = sandbox_enter(sandbox, &why);
     if (r == 0) r = send_ready(&l, sandbox);

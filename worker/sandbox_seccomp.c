@@ -64,6 +64,7 @@ static const int allowed[] = {
     SCMP_SYS(fallocate),
     SCMP_SYS(fsync),
     SCMP_SYS(fdatasync),
+    SCMP_SYS(sync_file_range),
     SCMP_SYS(fadvise64),
     SCMP_SYS(readahead),
     SCMP_SYS(copy_file_range),

@@ -254,10 +254,45 @@ static struct sampler_config defaults_of(enum chat_form form)
         struct sampler_config){ .temperature = 0.0f, .top_p = 1.0f, .repetition_penalty = 1.0f };
 }
 
-static int open_model(struct serve *s, const Hearth__Worker__Load *job, int fd, struct reason *why)
+/*
+ * The engine, and that it computes. If it does not with a packed file that was there already, that file may have suffered: it is
+ * then checked as a whole, and made again if need be, before the model is blamed.
+ */
+static int open_engine(struct serve *s, const struct engine_options *with, int fd,
+                       struct reason *why)
+{
+    struct engine_packed packed = { .check = true };
+    struct engine_options o = *with;
+    int r;
+
+    if (o.packed) {
+        packed = *o.packed;
+        o.packed = &packed;
+    }
+    for (;;) {
+        r = engine_open(fd, &o, why, &s->m.engine);
+        if (r == 0) r = health_check(s->m.engine, why);
+        if (r != HEALTH_E_SICK || !s->m.engine || packed.check) break;
+        const struct engine_info *e = engine_info(s->m.engine);
+        if (e->weights != ENGINE_WEIGHTS_FILE || e->packed_new) break;
+        s->m.engine = engine_free(s->m.engine);
+        packed.check = true;
+    }
+    return r < 0 ? err_pass(r) : r;
+}
+
+static int open_model(struct serve *s, const Hearth__Worker__Load *job, const int *fds,
+                      size_t n_fds, struct reason *why)
 {
     struct post_progress progress = { .link = s->link };
-    const struct engine_options o = { .kernels = job->kernels,
+    const int fd = fd_of(job->model_fd_index, fds, n_fds);
+    const struct engine_packed packed = { .fd = fd_of(job->packed_fd_index, fds, n_fds),
+                                          .new_fd = fd_of(job->packed_new_fd_index, fds, n_fds),
+                                          .sha256 = job->sha256,
+                                          .check = job->packed_check };
+    const struct engine_options o = { .packed =
+                                          packed.fd >= 0 || packed.new_fd >= 0 ? &packed : NULL,
+                                      .kernels = job->kernels,
                                       .threads = job->threads,
                                       .context = job->context,
                                       .chunk = job->chunk_tokens,
@@ -265,7 +300,8 @@ static int open_model(struct serve *s, const Hearth__Worker__Load *job, int fd, 
                                       .kv_f32 = job->kv_f32,
                                       .progress = post_progress,
                                       .progress_context = &progress };
-    int r = engine_open(fd, &o, why, &s->m.engine);
+    if (fd < 0) return err_raise(-EPROTO);
+    int r = open_engine(s, &o, fd, why);
 
     if (r == 0 && job->levels_json.len > 0)
         r = engine_levels_json(s->m.engine, (const char *)job->levels_json.data,
@@ -282,8 +318,40 @@ static int open_model(struct serve *s, const Hearth__Worker__Load *job, int fd, 
     return 0;
 }
 
-static int send_loaded(struct serve *s, struct info *info, uint64_t load_ns, struct reason *why)
+/* Where the weights are, and why not where they should be. */
+static char *weights_text(const struct engine_info *e, struct reason *ret)
 {
+    switch (e->weights) {
+    case ENGINE_WEIGHTS_RAW:
+        reason_set(ret, "as in the file");
+        break;
+    case ENGINE_WEIGHTS_MEMORY:
+        reason_set(ret, "packed in memory%s%s", e->packed_why[0] ? ": " : "", e->packed_why);
+        break;
+    case ENGINE_WEIGHTS_FILE:
+        reason_set(ret, "mapped from the cache%s%s%s", e->packed_new ? ", made now" : "",
+                   e->packed_why[0] ? ": " : "", e->packed_why);
+        break;
+    }
+    return ret->text;
+}
+
+static int send_packed(struct serve *s)
+{
+    Hearth__Worker__FromWorker f = HEARTH__WORKER__FROM_WORKER__INIT;
+    Hearth__Worker__Packed m = HEARTH__WORKER__PACKED__INIT;
+
+    f.body_case = HEARTH__WORKER__FROM_WORKER__BODY_PACKED;
+    f.packed = &m;
+    const int r = post_send(s->link, &f);
+    return r < 0 ? err_pass(r) : r;
+}
+
+/* @packed_fd: a packed file was offered. */
+static int send_loaded(struct serve *s, struct info *info, uint64_t load_ns, bool packed_fd,
+                       struct reason *why)
+{
+    struct reason weights;
     const struct engine_info *e = engine_info(s->m.engine);
     Hearth__Worker__FromWorker f = HEARTH__WORKER__FROM_WORKER__INIT;
     Hearth__Worker__Loaded m = HEARTH__WORKER__LOADED__INIT;
@@ -296,8 +364,8 @@ static int send_loaded(struct serve *s, struct info *info, uint64_t load_ns, str
     m.context = e->context;
     m.page_tokens = e->page_tokens;
     m.pages_total = e->pages_total;
-    m.weights =
-        (char *)(size_t)(strcmp(e->kernels, "c") == 0 ? "as in the file" : "packed in memory");
+    m.weights = weights_text(e, &weights);
+    m.packed_refused = packed_fd && (e->packed_new || e->weights == ENGINE_WEIGHTS_MEMORY);
     m.load_us = load_ns / 1000;
     m.chat = s->m.chat.form == CHAT_FORM_CHAT;
     m.bytes_per_token = engine_level_bytes(s->m.engine, &engine_levels(s->m.engine)->row[0]);
@@ -311,14 +379,11 @@ static int load_and_loop(struct serve *s, const Hearth__Worker__Load *job, const
                          size_t n_fds)
 {
     const uint64_t from_ns = clock_now_ns();
-    const int fd = fd_of(job->model_fd_index, fds, n_fds);
     CLEANUP(freep) struct info *info = calloc(1, sizeof(*info));
     struct reason why = { "" };
     int r = info ? 0 : err_raise(-ENOMEM);
 
-    if (r == 0 && fd < 0) r = err_raise(-EPROTO);
-    if (r == 0) r = open_model(s, job, fd, &why);
-    if (r == 0) r = health_check(s->m.engine, &why);
+    if (r == 0) r = open_model(s, job, fds, n_fds, &why);
     if (r > 0) {
         r = post_failed(s->link, HEARTH__ERROR_CODE__ERROR_BAD_MODEL, why.text);
         return r < 0 ? err_pass(r) : LINK_E_CLOSED;
@@ -330,7 +395,8 @@ static int load_and_loop(struct serve *s, const Hearth__Worker__Load *job, const
             r == -ENOMEM ? "there is not enough memory for this model" : strerror(-r));
         return err_pass(r);
     }
-    r = send_loaded(s, info, clock_now_ns() - from_ns, &why);
+    if (engine_info(s->m.engine)->packed_new) r = send_packed(s);
+    if (r == 0) r = send_loaded(s, info, clock_now_ns() - from_ns, job->packed_fd_index > 0, &why);
     if (r == 0) r = loop(s);
     if (r < 0 && r != -EPROTO)
         (void)post_failed(s->link,
