@@ -128,7 +128,7 @@ def main():
     a = ap.parse_args()
     config, sp = net.load_config(a.config), spm.SentencePieceProcessor(model_file=a.tokenizer)
     model = net.build(config, sp.GetPieceSize())
-    model.load_state_dict(torch.load(a.checkpoint, map_location="cpu")["model"])
+    model.load_state_dict(torch.load(a.checkpoint, map_location="cpu")["mean"])
     kind = gguf.GGMLQuantizationType[a.type]
     w = gguf.GGUFWriter(a.out, "gemma3n")
     w.add_name("hearth-mini")
