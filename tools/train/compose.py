@@ -3,7 +3,7 @@
 
 A conversation: {"lang", "split", "system": facts of the user or "", "tools": names offered, "turns": [...]}. A turn is
 {"role": "user", "text"}, {"role": "tool", "text": JSON} or {"role": "model", "calls": [{"name", "arguments"}], "text",
-"kind", "slots": what was filled in}. FORM.md says how that becomes a prompt.
+"kind", "slots": what was filled in}. docs/TOOLS.md says how that becomes a prompt.
 """
 import json
 import random

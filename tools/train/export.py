@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write a checkpoint as GGUF, with its levels, which also go into a JSON file beside it.
 
-usage: export.py CHECKPOINT.pt OUT.gguf --tokenizer F.model [--type F16|Q8_0|Q4_0|...] [--config F.json]
+usage: export.py CHECKPOINT.pt OUT.gguf --tokenizer F.model [--type F16|Q8_0|Q4_0|...] [--config F.json] [--last]
 
-Names of tensors and keys are those of published Gemma 3n files; `hearth.prompt_form` is ours (FORM.md). Quantised are the
+Names of tensors and keys are those of published Gemma 3n files; `hearth.prompt_form` is ours (docs/TOOLS.md). Quantised are the
 matrices that quantisers touch (attention, FFN, both embeddings, PLE projections); the rest is F16, vectors and the
 coefficients of AltUp F32.
 """
@@ -128,11 +128,12 @@ def main():
     ap.add_argument("out")
     ap.add_argument("--tokenizer", required=True)
     ap.add_argument("--type", default="Q8_0")
+    ap.add_argument("--last", action="store_true", help="the weights of the last step instead of their mean over about a hundred")
     ap.add_argument("--config", default=net.HERE + "/config.json")
     a = ap.parse_args()
     config, sp = net.load_config(a.config), spm.SentencePieceProcessor(model_file=a.tokenizer)
     model = net.build(config, sp.GetPieceSize())
-    model.load_state_dict(torch.load(a.checkpoint, map_location="cpu")["mean"])
+    model.load_state_dict(torch.load(a.checkpoint, map_location="cpu")["model" if a.last else "mean"])
     kind = gguf.GGMLQuantizationType[a.type]
     w = gguf.GGUFWriter(a.out, "gemma3n")
     w.add_name("hearth-mini")
