@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Write a checkpoint as GGUF, and its levels as JSON beside it.
+"""Write a checkpoint as GGUF, its levels in it.
 
 usage: export.py CHECKPOINT.pt OUT.gguf --tokenizer F.model [--type F16|Q8_0|Q4_0|...] [--config F.json]
 
-Names of tensors and keys are those of published Gemma 3n files; `hearth.prompt_form` is ours (FORM.md). Quantised are the
+Names of tensors and keys are those of published Gemma 3n files; `hearth.prompt_form` (FORM.md) and `hearth.levels` are ours. Quantised are the
 matrices that quantisers touch (attention, FFN, both embeddings, PLE projections); the rest is F16, vectors and the
 coefficients of AltUp F32.
 """
@@ -135,6 +135,7 @@ def main():
     w.add_license("Apache-2.0")
     add_config(w, model.config)
     add_tokenizer(w, sp)
+    w.add_string("hearth.levels", json.dumps(levels(config)))
     for name, t in tensors(model):
         x, type_ = stored(name, np.ascontiguousarray(t), kind)
         w.add_tensor(name, x, raw_dtype=type_)
@@ -142,9 +143,6 @@ def main():
     w.write_kv_data_to_file()
     w.write_tensors_to_file()
     w.close()
-    with open(a.out.removesuffix(".gguf") + ".levels.json", "w") as f:
-        json.dump(levels(config), f)
-        f.write("\n")
 
 
 if __name__ == "__main__":
