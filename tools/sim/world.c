@@ -129,6 +129,9 @@ static void check_pages(struct world *w)
     uint64_t pages = 0;
     uint32_t n_state[4] = { 0 };
 
+    w->stamp++;
+    for (size_t i = 0; i < w->plan.n; i++)
+        ((struct world_req *)w->plan.entry[i].req)->stamp = w->stamp;
     LIST_EACH(r, &w->s.reqs, struct sched_req, node)
     {
         n_state[r->state]++;
@@ -136,7 +139,7 @@ static void check_pages(struct world *w)
             pages += r->pages_most;
         else
             RULE(w, r->pages == 0, "request %" PRIu64 " waits and holds pages", r->serial);
-        RULE(w, (r->state == SCHED_RUNNING) == world_planned(w, (struct world_req *)r),
+        RULE(w, (r->state == SCHED_RUNNING) == (((struct world_req *)r)->stamp == w->stamp),
              "the state of request %" PRIu64 " is not that of the plan", r->serial);
     }
     RULE(w, pages <= w->s.pages_total, "%" PRIu64 " pages are given away of %u", pages,
@@ -302,6 +305,18 @@ static void abandon(struct world *w, uint64_t took_ns)
     sched_abandoned(&w->s);
 }
 
+/* The newest plan is the worker's now, if it waits for it or has nothing else to do. */
+static void adopt(struct world *w, bool came)
+{
+    bool busy = false;
+
+    for (size_t i = 0; i < w->n_late; i++)
+        busy |= w->late[i].req != NULL;
+    if (busy && !(came && w->waits)) return;
+    memcpy(w->late, w->sent, sizeof(w->late));
+    w->n_late = w->n_sent;
+}
+
 void world_step(struct world *w)
 {
     struct sched_done done[SCHED_PLAN_MAX];
@@ -327,11 +342,13 @@ void world_step(struct world *w)
     memcpy(w->late, w->sent, sizeof(w->late)); /* what has ended is not in it any more */
     w->n_late = w->n_sent;
     (void)world_plan(w);
-    bool any = false;
-    for (size_t i = 0; i < w->n_late; i++)
-        any |= w->late[i].req != NULL;
-    if ((came && w->waits) || !any) { /* a worker without work takes what comes at once */
-        memcpy(w->late, w->sent, sizeof(w->late));
-        w->n_late = w->n_sent;
-    }
+    adopt(w, came);
+}
+
+void world_idle(struct world *w, uint64_t until_ns)
+{
+    if (until_ns > w->now_ns) w->now_ns = until_ns;
+    const bool came = w->hooks.between && w->hooks.between(w);
+    (void)world_plan(w);
+    adopt(w, came);
 }

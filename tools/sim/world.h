@@ -20,6 +20,7 @@ struct world_req {
     uint64_t deadline_ns;  /* 0: none; the caller ends it */
     double cost;           /* of its tokens, against those of the whole model; 0: 1 */
     uint64_t arrived_step, arrived_ns, first_token_ns; /* 0: none yet */
+    uint64_t stamp; /* of the newest plan that had it */
     bool used;
 };
 
@@ -58,6 +59,7 @@ struct world {
     uint64_t nobodys_ns;                /* time of steps whose requests had all ended */
     uint64_t n_abandoned, abandoned_ns; /* steps; the time that was lost with them */
     uint64_t app_ns[WORLD_APPS_MAX], app_tokens[WORLD_APPS_MAX], class_ns[SCHED_CLASSES];
+    uint64_t stamp; /* of plans */
     uint64_t n_plans_sent, n_evicted, n_ended;
     struct world_hooks hooks;
     void *context; /* of the hooks */
@@ -81,6 +83,8 @@ void world_gone(struct world *w, struct world_req *r);
 bool world_plan(struct world *w);
 /** world_step() - run a step, charge it, end what has ended, and plan. With nothing to run 1 ms passes. */
 void world_step(struct world *w);
+/** world_idle() - nothing runs until @until_ns; then let come what comes, and plan. */
+void world_idle(struct world *w, uint64_t until_ns);
 /** world_planned() - true if @r is in the newest plan. */
 bool world_planned(const struct world *w, const struct world_req *r);
 /** world_random() - [0, @below), the same in each run. */

@@ -66,7 +66,7 @@ Test(sched_sim, short_and_long_requests_share_alike)
         struct sched_config c = config;
         c.running_max = places[k];
         world_init(&w, &c, POOL);
-        w.ended =
+        w.hooks.ended =
             again; /* one request after another: none of the apps has one that waits all the time */
         for (uint32_t app = 0; app < 8; app++)
             (void)world_come(&w, app, 100, SCHED_INTERACTIVE, 20 + 200 * app, 5 + 40 * app, 10);
