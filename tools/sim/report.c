@@ -46,9 +46,10 @@ static void refusals(const struct sim *s, FILE *out)
                 (void)fprintf(out, "refused  %-16s %8" PRIu64 " %s\n", s->scenario->group[i].name,
                               g->n_refused[k], sim_refusal_name((enum sim_refusal)k));
         if (g->n_promised > 0)
-            (void)fprintf(out, "deadline %-16s %8" PRIu64 " taken, %" PRIu64 " kept, %" PRIu64 " passed\n",
+            (void)fprintf(out, "deadline %-16s %8" PRIu64 " taken, %" PRIu64 " kept, %" PRIu64
+                          " passed, %" PRIu64 " of them before a token\n",
                           s->scenario->group[i].name, g->n_promised, g->n_promised - g->n_expired,
-                          g->n_expired);
+                          g->n_expired, g->n_unserved);
     }
 }
 
@@ -102,10 +103,10 @@ static json_t *group_json(struct sim *s, size_t i)
 {
     const struct scenario_group *c = &s->scenario->group[i];
     struct sim_group *g = &s->group[i];
-    json_t *o = json_pack("{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f}", "name", c->name, "class",
+    json_t *o = json_pack("{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f}", "name", c->name, "class",
                           scenario_class_name(c->request_class), "apps", (int)c->apps, "sent",
                           (json_int_t)g->n_sent, "done", (json_int_t)g->n_done, "expired",
-                          (json_int_t)g->n_expired, "promised", (json_int_t)g->n_promised, "output_tokens",
+                          (json_int_t)g->n_expired, "unserved", (json_int_t)g->n_unserved, "promised", (json_int_t)g->n_promised, "output_tokens",
                           (json_int_t)g->tokens, "prompt_tokens", (json_int_t)g->prompt_tokens,
                           "cached_tokens", (json_int_t)g->cached_tokens, "engine_share",
                           share(s, g->engine_ns));

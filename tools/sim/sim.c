@@ -178,6 +178,7 @@ static void expire(struct sim *s)
         const struct world_req copy = *r;
         world_gone(&s->world, r);
         s->group[copy.group].n_expired++;
+        s->group[copy.group].n_unserved += copy.first_token_ns == 0;
         leave(s, &copy, (uint32_t)(r - s->world.req));
     }
 }

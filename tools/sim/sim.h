@@ -27,7 +27,7 @@ struct sim_samples { /* [s] */
 
 struct sim_group {
     uint64_t n_sent, n_done, n_refused[SIM_REFUSALS];
-    uint64_t n_promised, n_expired;       /* with a deadline: taken; ended by it */
+    uint64_t n_promised, n_expired, n_unserved; /* with a deadline: taken; ended by it; so, without a token */
     uint64_t tokens, prompt_tokens, cached_tokens;
     uint64_t engine_ns;
     double jain;                          /* engine time of its apps by weight; 1: all the same */

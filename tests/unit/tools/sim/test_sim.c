@@ -52,7 +52,7 @@ static void random_group(struct scenario_group *g)
     if (below(4) == 0) g->prefix = g->prompt.least / 2;
     if (below(3) == 0) g->deadline_ms = 100 + below(20000);
     if (below(4) == 0) g->in_flight = 1 + below(3);
-    if (below(5) == 0) g->tokens_per_minute = 100 + below(100000);
+    if (below(5) == 0) g->tokens_per_minute = 100 + below(3000);
     if (below(5) == 0) g->kv_pages = 10 + below(100);
     g->start_s = below(10);
 }
@@ -165,26 +165,33 @@ Test(sim, a_class_that_is_pushed_aside_again_and_again_still_gets_on)
     sim_deinit(&sim);
 }
 
-Test(sim, thousands_of_apps_share_evenly)
+Test(sim, hundreds_of_apps_share_evenly)
 {
-    play("[run]\nseconds = 4000\n[machine]\nqueue = 1024\npages = 100000\n"
-         "[group all]\napps = 1000\nclients = 1\nprompt = 20\noutput = 20\n",
+    play("[run]\nseconds = 300\n[machine]\nqueue = 1024\npages = 100000\n"
+         "[group all]\napps = 150\nclients = 1\nprompt = 20\noutput = 20\n",
          1);
     cr_assert_gt(sim.group[0].jain, 0.95, "%f", sim.group[0].jain);
-    cr_assert_gt(sim.group[0].n_done, 10000);
+    cr_assert_gt(sim.group[0].n_done, 1500);
     sim_deinit(&sim);
 }
 
-Test(sim, deadlines_that_were_taken_are_kept_when_the_load_is_even)
+Test(sim, deadlines_that_were_taken_are_kept_while_the_engine_is_not_overloaded)
 {
     play("[run]\nseconds = 3000\n"
-         "[group a]\napps = 20\nclients = 1\nprompt = 100\noutput = 40\ndeadline-ms = 6000\n",
+         "[group a]\napps = 20\nrate = 0.1\nprompt = 100\noutput = 40\ndeadline-ms = 4000\n",
          1);
-    const struct sim_group *g = &sim.group[0];
-    cr_assert_gt(g->n_promised, 1000);
-    cr_assert_gt(g->n_refused[SIM_DEADLINE], 0, "some could not be met");
-    cr_assert_leq(g->n_expired * 20, g->n_promised, "%zu of %zu passed", (size_t)g->n_expired,
-                  (size_t)g->n_promised);
+    cr_assert_gt(sim.group[0].n_promised, 5000);
+    cr_assert_leq(sim.group[0].n_expired * 100, sim.group[0].n_promised, "%zu of %zu passed",
+                  (size_t)sim.group[0].n_expired, (size_t)sim.group[0].n_promised);
+    sim_deinit(&sim);
+}
+
+Test(sim, deadlines_that_cannot_be_met_are_refused_also_where_nobody_writes)
+{
+    play("[run]\nseconds = 300\n"
+         "[group a]\napps = 20\nrate = 1\nprompt = 1000\noutput = 1\ndeadline-ms = 3000\n",
+         1);
+    cr_assert_gt(sim.group[0].n_refused[SIM_DEADLINE], sim.group[0].n_sent / 2);
     sim_deinit(&sim);
 }
 
