@@ -108,6 +108,16 @@ static int make_kv(struct engine *e, const struct engine_options *o)
     return r < 0 ? err_pass(r) : 0;
 }
 
+/* Levels that the file brings. */
+static int own_levels(struct engine *e, struct reason *why)
+{
+    struct gguf_string text;
+    int r = gguf_text(e->file, "hearth.levels", &text, why);
+
+    if (r == 0 && text.bytes) r = engine_levels_json(e, text.bytes, text.n, why);
+    return r < 0 ? err_pass(r) : r;
+}
+
 static int load(struct engine *e, int fd, struct reason *why)
 {
     size_t n = 0;
@@ -124,6 +134,8 @@ static int load(struct engine *e, int fd, struct reason *why)
         return ENGINE_E_REFUSED;
     }
     level_table_init(&e->levels, &e->config);
+    r = own_levels(e, why);
+    if (r != 0) return r < 0 ? err_pass(r) : r;
     e->info.config = &e->config;
     e->info.vocab = e->weights->vocab;
     e->info.unused_tensors = e->weights->n_unused;

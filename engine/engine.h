@@ -80,7 +80,7 @@ const struct engine_info *engine_info(const struct engine *e);
 const struct gguf *engine_file(const struct engine *e);
 const struct vocab *engine_vocab(const struct engine *e);
 const struct level_table *engine_levels(const struct engine *e);
-/** engine_levels_json() - add rows to the level table; see level_table_json(). No sequence may be in use by level meanwhile. */
+/** engine_levels_json() - add rows to the level table; see level_table_json(). A file may bring rows, in its key `hearth.levels`. No sequence may be in use by level meanwhile. */
 int engine_levels_json(struct engine *e, const char *text, size_t n, struct reason *why);
 /** engine_pages_used() - KV pages that sequences hold. */
 uint32_t engine_pages_used(const struct engine *e);

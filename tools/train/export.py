@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Write a checkpoint as GGUF, and its levels as JSON beside it.
+"""Write a checkpoint as GGUF, with its levels, which also go into a JSON file beside it.
 
 usage: export.py CHECKPOINT.pt OUT.gguf --tokenizer F.model [--type F16|Q8_0|Q4_0|...] [--config F.json]
 
@@ -87,6 +87,10 @@ def add_config(w, c):
     w.add_array(f"{p}.activation_sparsity_scale", [float(x) for x in torch.distributions.Normal(0, 1).icdf(s)])
 
 
+def add_levels(w, config):
+    w.add_string("hearth.levels", json.dumps({k: v for k, v in levels(config).items() if k != "full"}))
+
+
 def add_tokenizer(w, sp):
     """Kinds: 2 unknown, 3 control, 4 wherever it stands, 6 byte, 1 else. The token of a space is an ordinary piece."""
     words, scores, kinds, anywhere = [], [], [], set(train_tokenizer.symbols())
@@ -134,6 +138,7 @@ def main():
     w.add_name("hearth-mini")
     w.add_license("Apache-2.0")
     add_config(w, model.config)
+    add_levels(w, config)
     add_tokenizer(w, sp)
     for name, t in tensors(model):
         x, type_ = stored(name, np.ascontiguousarray(t), kind)
