@@ -87,6 +87,10 @@ def add_config(w, c):
     w.add_array(f"{p}.activation_sparsity_scale", [float(x) for x in torch.distributions.Normal(0, 1).icdf(s)])
 
 
+def add_levels(w, config):
+    w.add_string("hearth.levels", json.dumps({k: v for k, v in levels(config).items() if k != "full"}))
+
+
 def add_tokenizer(w, sp):
     """Kinds: 2 unknown, 3 control, 4 wherever it stands, 6 byte, 1 else. The token of a space is an ordinary piece."""
     words, scores, kinds, anywhere = [], [], [], set(train_tokenizer.symbols())
@@ -128,14 +132,14 @@ def main():
     a = ap.parse_args()
     config, sp = net.load_config(a.config), spm.SentencePieceProcessor(model_file=a.tokenizer)
     model = net.build(config, sp.GetPieceSize())
-    model.load_state_dict(torch.load(a.checkpoint, map_location="cpu")["model"])
+    model.load_state_dict(torch.load(a.checkpoint, map_location="cpu")["mean"])
     kind = gguf.GGMLQuantizationType[a.type]
     w = gguf.GGUFWriter(a.out, "gemma3n")
     w.add_name("hearth-mini")
     w.add_license("Apache-2.0")
     add_config(w, model.config)
+    add_levels(w, config)
     add_tokenizer(w, sp)
-    w.add_string("hearth.levels", json.dumps(levels(config)))
     for name, t in tensors(model):
         x, type_ = stored(name, np.ascontiguousarray(t), kind)
         w.add_tensor(name, x, raw_dtype=type_)
