@@ -108,13 +108,17 @@ static int make_kv(struct engine *e, const struct engine_options *o)
     return r < 0 ? err_pass(r) : 0;
 }
 
-/* Levels that the file brings. */
+/* The rows of the level table that the file itself brings. */
 static int own_levels(struct engine *e, struct reason *why)
 {
     struct gguf_string text;
+    struct reason inner = { "" };
     int r = gguf_text(e->file, "hearth.levels", &text, why);
 
-    if (r == 0 && text.bytes) r = engine_levels_json(e, text.bytes, text.n, why);
+    if (r != 0) return r < 0 ? err_pass(r) : r;
+    if (!text.bytes) return 0;
+    r = engine_levels_json(e, text.bytes, text.n, &inner);
+    if (r > 0) reason_set(why, "model file: key 'hearth.levels': %s", inner.text);
     return r < 0 ? err_pass(r) : r;
 }
 

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Write a checkpoint as GGUF, with its levels, which also go into a JSON file beside it.
+"""Write a checkpoint as GGUF, its levels in it.
 
 usage: export.py CHECKPOINT.pt OUT.gguf --tokenizer F.model [--type F16|Q8_0|Q4_0|...] [--config F.json] [--last]
 
-Names of tensors and keys are those of published Gemma 3n files; `hearth.prompt_form` is ours (docs/TOOLS.md). Quantised are the
+Names of tensors and keys are those of published Gemma 3n files; `hearth.prompt_form` (docs/TOOLS.md) and
+`hearth.levels` are ours. Quantised are the
 matrices that quantisers touch (attention, FFN, both embeddings, PLE projections); the rest is F16, vectors and the
 coefficients of AltUp F32.
 """
@@ -148,9 +149,6 @@ def main():
     w.write_kv_data_to_file()
     w.write_tensors_to_file()
     w.close()
-    with open(a.out.removesuffix(".gguf") + ".levels.json", "w") as f:
-        json.dump(levels(config), f)
-        f.write("\n")
 
 
 if __name__ == "__main__":
