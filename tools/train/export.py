@@ -134,7 +134,8 @@ def main():
     a = ap.parse_args()
     config, sp = net.load_config(a.config), spm.SentencePieceProcessor(model_file=a.tokenizer)
     model = net.build(config, sp.GetPieceSize())
-    model.load_state_dict(torch.load(a.checkpoint, map_location="cpu")["model" if a.last else "mean"])
+    weights = torch.load(a.checkpoint, map_location="cpu")["model" if a.last else "mean"]
+    model.load_state_dict({k: v for k, v in weights.items() if k != "lm_head.weight"}, strict=False)  # tied to the embedding
     kind = gguf.GGMLQuantizationType[a.type]
     w = gguf.GGUFWriter(a.out, "gemma3n")
     w.add_name("hearth-mini")

@@ -101,8 +101,8 @@ def main():
         for o, s in zip(opts, c["opts"]):
             o.load_state_dict(s)
         step, shard, tokens, done = c["step"], c["shard"], c["tokens"], c["seconds"]
-    mean = {k: v.clone() for k, v in (c["mean"] if os.path.exists(path) else model.state_dict()).items()}
-    pairs = [[d[k] for k in mean if k != "lm_head.weight"] for d in (mean, model.state_dict())]
+    mean = {k: v.clone() for k, v in (c["mean"] if os.path.exists(path) else model.state_dict()).items() if k != "lm_head.weight"}  # tied
+    pairs = [[d[k] for k in mean] for d in (mean, model.state_dict())]
     fast, plain = net.Fast(model, not a.no_compile), net.Fast(model)
     move = lambda b: {k: v.to(device) if torch.is_tensor(v) else v for k, v in b.items()}
     data = batches.Packer(sp, "train", a.seed, T, S, shard)
@@ -121,7 +121,7 @@ def main():
     def keep():
         save(path, model, mean, opts, step=step, shard=data.shard, tokens=tokens, seconds=done)
         own = {k: v.clone() for k, v in model.state_dict().items()}
-        model.load_state_dict(mean)
+        model.load_state_dict(mean, strict=False)
         with torch.autocast(device, dtype=torch.bfloat16):
             say(f"step {step}, {tokens / 1e6:.2f} M tokens: saved; mean of weights on " + look(plain, dev, config, names if part >= a.nested else ["full"]))
         model.load_state_dict(own)
