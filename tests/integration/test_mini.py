@@ -161,6 +161,17 @@ class Mini(TestCase):
         self.refused(self.c.wait(self.c.generate("hello", raw=True, tools=offer(["weather"]))), "UNSUPPORTED", "raw")
         self.refused(self.c.wait(self.c.generate("hello", tools=[pb.Tool(json=b'{"name":"t%d"}' % i) for i in range(257)])), "INVALID", "257")
 
+    def test_a_call_that_does_not_fit_is_left_out_and_ends_the_answer(self):
+        """A tool of the training, with an argument that the model does not know of."""
+        tool = {"name": "car_lock", "parameters": {"properties": {"locked": {"type": "boolean"}, "pin": {"type": "string"}}, "required": ["locked", "pin"]}}
+        a = self.c.wait(self.c.generate("lock the car", tools=[pb.Tool(json=json.dumps(tool).encode())], max_tokens=160))
+        self.assertEqual((a.done.finish, calls(a), a.text), (pb.FINISH_BAD_CALL, [], b""))
+        path = self.house.folder / "pin.json"
+        path.write_text(json.dumps(tool))
+        shown = self.house.ctl("ask", "--tools", path, "lock the car")
+        self.assertEqual((shown.returncode, shown.stdout), (1, ""))
+        self.assertIn("makes no sense", shown.stderr)
+
     def test_the_shell_shows_calls(self):
         path = self.house.folder / "tools.json"
         path.write_text(json.dumps([TOOLS["car_lock"], TOOLS["trunk"]]))
