@@ -79,7 +79,7 @@ def main():
     ap.add_argument("--rows", type=int, default=4)
     ap.add_argument("--from", dest="start")
     ap.add_argument("--pause")
-    ap.add_argument("--nested", type=float, default=0.3, help="part of the run in which only the full level is trained")
+    ap.add_argument("--nested", type=float, default=0.5, help="part of the run in which only the full level is trained")
     ap.add_argument("--threads", type=int, default=2)
     ap.add_argument("--seed", type=int, default=1)
     ap.add_argument("--every", type=float, default=5, help="minutes between checkpoints")
@@ -103,7 +103,7 @@ def main():
         step, shard, tokens, done = c["step"], c["shard"], c["tokens"], c["seconds"]
     mean = {k: v.clone() for k, v in (c["mean"] if os.path.exists(path) else model.state_dict()).items() if k != "lm_head.weight"}  # tied
     pairs = [[d[k] for k in mean] for d in (mean, model.state_dict())]
-    fast, plain = net.Fast(model, not a.no_compile), net.Fast(model)
+    fast, plain = net.Fast(model, not a.no_compile), net.Fast(model)  # compiling each level costs minutes
     move = lambda b: {k: v.to(device) if torch.is_tensor(v) else v for k, v in b.items()}
     data = batches.Packer(sp, "train", a.seed, T, S, shard)
     held = batches.Packer(sp, "dev", 1, T, S)
@@ -139,7 +139,7 @@ def main():
                 g["lr"] = g["top"] * rate(step, part)
         b = move(data.take(a.rows))
         with torch.autocast(device, dtype=torch.bfloat16):
-            loss, _ = loss_of(fast, b, config["model"]["sliding_window"], config["levels"][level])
+            loss, _ = loss_of(fast if level == "full" else plain, b, config["model"]["sliding_window"], config["levels"][level])
         for o in opts:
             o.zero_grad(set_to_none=True)
         loss.backward()
