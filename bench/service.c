@@ -182,6 +182,21 @@ static double sum(const double *x, uint32_t n)
     return all;
 }
 
+/* Of all apps: what each got of the engine, divided by its weight. */
+static double jain_by_weight(const struct counting *c)
+{
+    double all = 0, squares = 0;
+    uint32_t app = 0;
+
+    for (size_t i = 0; i < c->scenario->n_groups; i++)
+        for (uint32_t k = 0; k < c->scenario->group[i].apps; k++, app++) {
+            const double x = c->engine_s[app] / c->scenario->group[i].weight;
+            all += x;
+            squares += x * x;
+        }
+    return squares > 0 ? all * all / (app * squares) : (double)NAN;
+}
+
 static json_t *number(double x)
 {
     return isnan(x) ? json_null() : json_real(x);
@@ -236,6 +251,7 @@ static int report_json(struct counting *c, FILE *out)
         app += c->scenario->group[i].apps;
     }
     (void)json_object_set_new(o, "seconds", json_real(c->took_s));
+    (void)json_object_set_new(o, "jain_by_weight", number(jain_by_weight(c)));
     (void)json_object_set_new(o, "groups", groups);
     const int r = json_dumpf(o, out, JSON_INDENT(1)) == 0 && fputc('\n', out) != EOF ? 0 : -EIO;
     json_decref(o);
@@ -266,6 +282,7 @@ static void report_table(struct counting *c, FILE *out)
         (void)fputc('\n', out);
         app += g->apps;
     }
+    if (all_s > 0) (void)fprintf(out, "Jain of all apps by weight %.3f\n", jain_by_weight(c));
 }
 
 /* ---- the whole ---- */

@@ -68,6 +68,7 @@ struct service_job {
     uint64_t id; /* the target's */
     bool cut;
     uint64_t sent_ns, first_ns;
+    double retry_s; /* the server asks for so much patience before the next try */
     struct service_record record;
 };
 

@@ -25,6 +25,7 @@ static const char *const words[] = {
     "head", "house", "service", "friend", "father", "power", "hour", "game", "line", "end", "member",
     "law",
 };
+#define AGAIN_S 0.05 /* after a refusal, if the server says nothing else */
 enum { N_WORDS = 64, WORD_MAX = 16 };
 static_assert(sizeof(words) / sizeof(words[0]) == N_WORDS, "drawn by six bits");
 
@@ -125,7 +126,15 @@ static void ask(struct slot *q)
     q->busy = true;
     s->sent++;
     s->n_busy++;
-    if (s->target->send(q->connection, &q->job, s->group, s->prompt, output) == 0) return;
+    const int r = s->target->send(q->connection, &q->job, s->group, s->prompt, output);
+    if (r == 0) return;
+    if (r == -EAGAIN) { /* the server accepts no faster: nothing was sent */
+        q->busy = false;
+        s->sent--;
+        s->n_busy--;
+        set_timer(q->timer, AGAIN_S);
+        return;
+    }
     q->job.record.code = SERVICE_LOST;
     service_job_over(&q->job);
 }
@@ -150,7 +159,7 @@ void service_job_over(struct service_job *job)
     /* not from inside the library's callback; who was refused waits a little */
     const double wait_s = s->group->think_s > 0 ? apart_s(s, s->group->think_s) : 0;
     if (s->group->clients > 0 && !s->over)
-        set_timer(q->timer, job->record.code ? fmax(wait_s, 0.05) : wait_s);
+        set_timer(q->timer, job->record.code ? fmax(wait_s, fmax(job->retry_s, AGAIN_S)) : wait_s);
     finish_if_idle(s);
 }
 

@@ -60,6 +60,7 @@ static void on_event(void *context, const struct hearth_event *e)
         r->engine_s = (double)e->usage->engine_us * 1e-6;
         r->queued_s = (double)e->usage->queued_us * 1e-6;
     }
+    job->retry_s = e->retry ? (double)e->retry_after_ms * 1e-3 : 0;
     r->code = (uint32_t)e->code < SERVICE_CUT ? (uint32_t)e->code : SERVICE_LOST;
     service_job_over(job);
 }
