@@ -275,6 +275,11 @@ void engine_watch(struct engine *e, const struct forward_tap *tap)
     forward_watch(e->forward, tap);
 }
 
+void engine_stop(struct engine *e, struct forward_stop stop)
+{
+    forward_stop(e->forward, stop);
+}
+
 /* ---- sequences and steps ---- */
 
 int engine_seq_new(struct engine *e, struct engine_seq **ret)
@@ -342,7 +347,7 @@ int engine_step(struct engine *e, struct engine_item *items, size_t n_items, flo
     }
     if (n == 0) return 0;
     const int r = forward_step(e->forward, e->rows, n, logits);
-    if (r < 0) return err_pass(r);
+    if (r != 0) return r < 0 ? err_pass(r) : ENGINE_E_STOPPED;
     for (size_t i = 0; i < n_items; i++)
         if (!items[i].starved) kv_table_advance(&items[i].seq->kv, items[i].n);
     return 0;

@@ -144,6 +144,11 @@ void forward_watch(struct forward *f, const struct forward_tap *tap)
     f->tap = tap;
 }
 
+void forward_stop(struct forward *f, struct forward_stop stop)
+{
+    f->stop = stop;
+}
+
 /* Embedding row, scaled, and the angles of its position. */
 static void embed_row(void *context, uint32_t i, void *scratch)
 {
@@ -207,12 +212,8 @@ int forward_step(struct forward *f, const struct forward_row *rows, uint32_t n, 
         f->n_want += rows[i].want;
     }
     cpu_rows(&f->p.cpu, f->all, embed_row, f);
-    if (f->p.config->arch == CONFIG_GEMMA3) {
-        gemma3_layers(f);
-    } else {
-        const int r = text_layers(f);
-        if (r < 0) return err_pass(r);
-    }
+    const int r = f->p.config->arch == CONFIG_GEMMA3 ? gemma3_layers(f) : text_layers(f);
+    if (r != 0) return r < 0 ? err_pass(r) : r;
     if (f->n_want > 0) head(f, logits);
     return 0;
 }

@@ -8,6 +8,7 @@ enum { WORK_FULL, WORK_SLIDING, WORK_KINDS }; /* kinds of layers: rotation diffe
 struct forward {
     struct forward_parts p;
     const struct forward_tap *tap;
+    struct forward_stop stop;
     const struct forward_row *row; /* [n] of this step */
     uint32_t n, n_want;
     struct rows all;                        /* every row */
@@ -50,6 +51,12 @@ static inline float *work_row(float *base, uint32_t stride, uint32_t i)
 static inline float *work_act(const struct act *a, uint32_t i)
 {
     return a->f + (size_t)i * a->cols_max;
+}
+
+/** work_stopped() - true if the step is to be given up. */
+static inline bool work_stopped(const struct forward *f)
+{
+    return f->stop.ask && f->stop.ask(f->stop.context);
 }
 
 static inline void work_see(const struct forward *f, const char *name, uint32_t row, const float *x,
