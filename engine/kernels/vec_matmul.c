@@ -7,7 +7,7 @@
  *   float types: y = sum over inputs k, ascending, of fma(w_k, x_k, y).
  * Vectors run over 16 output rows, so neither the number of rows of x nor the way of blocking enters.
  *
- * Few rows of x (decode): weights are unpacked in registers and used at once; memory is the limit. Many rows (prefill): two
+ * Few rows of x (decode): weights are unpacked in registers and used at once; memory is the limit. Many rows (prefill): VEC_R
  * tiles are unpacked to a panel in the first-level cache, and a register tile of VEC_R x VEC_T sums goes over it.
  */
 #include <assert.h>
@@ -19,7 +19,7 @@
 #if defined(SIMD_PLAIN)
 enum { VEC_R = 1, VEC_T = 2 };
 #elif defined(__AVX512F__)
-enum { VEC_R = 2, VEC_T = 6 };
+enum { VEC_R = 3, VEC_T = 4 }; /* 12 sums, as many of integers, 3 weights and an activation */
 #elif defined(__aarch64__)
 enum { VEC_R = 1, VEC_T = 3 };
 #else
@@ -29,7 +29,7 @@ enum { VEC_R = 1, VEC_T = 3 };
 enum {
     DIRECT_MAX = 4,    /* rows of x up to which weights are used straight from registers */
     AHEAD = 4096,      /* bytes between asking for weights and using them */
-    PANEL_BLOCKS = 16, /* 512 inputs: two tiles of them take 20 KB */
+    PANEL_BLOCKS = 16, /* 512 inputs: three tiles of them are 24 KB of weights and 3 KB of scales */
     FLOAT_R = 4, /* tiles at once for float types and one row: hides the latency of the sums */
     FLOAT_T = 4,
 };
@@ -355,7 +355,8 @@ SIMD_INLINE void quantised(enum quant_type t, const struct kernels_matmul *j, ui
     }
     for (; row + (VEC_R - 1) * MATRIX_TILE < row1; row += VEC_R * MATRIX_TILE)
         panel_rows(t, j, row, VEC_R, scratch);
-    if (row < row1) panel_rows(t, j, row, 1, scratch);
+    for (; row < row1; row += MATRIX_TILE)
+        panel_rows(t, j, row, 1, scratch);
 }
 
 /* ---- float types ---- */
