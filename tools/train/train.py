@@ -42,9 +42,11 @@ def optimizers(model):
     """Muon for the matrices of layers, AdamW for embeddings, norms and the small matrices of AltUp. Each has its highest rate."""
     ours = lambda n, p: p.dim() == 2 and min(p.shape) >= 16 and "embed_tokens" not in n
     hidden = [p for n, p in model.named_parameters() if ours(n, p)]
-    rest = [p for n, p in model.named_parameters() if not ours(n, p)]
+    sharp = [p for n, p in model.named_parameters() if "q_norm" in n or "k_norm" in n]  # how sharply attention can look
+    ids = {id(p) for p in hidden + sharp}
+    rest = [p for p in model.parameters() if id(p) not in ids]
     return (torch.optim.Muon([dict(params=hidden, top=0.015)], lr=0.015, weight_decay=0.02, momentum=0.95),
-            torch.optim.AdamW([dict(params=rest, top=3e-3)], lr=3e-3, weight_decay=0.0, betas=(0.9, 0.97), fused=True))
+            torch.optim.AdamW([dict(params=rest, top=3e-3), dict(params=sharp, top=15e-3)], lr=3e-3, weight_decay=0.0, betas=(0.9, 0.97), fused=True))
 
 
 def rate(step, part, warm=60):
