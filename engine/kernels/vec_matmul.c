@@ -28,7 +28,7 @@ enum { VEC_R = 1, VEC_T = 3 };
 
 enum {
     DIRECT_MAX = 4,    /* rows of x up to which weights are used straight from registers */
-    AHEAD = 4096,      /* bytes between asking for weights and using them */
+    AHEAD = 8192,      /* bytes at least between asking for weights and using them */
     PANEL_BLOCKS = 16, /* 512 inputs: three tiles of them are 24 KB of weights and 3 KB of scales */
     FLOAT_R = 4, /* tiles at once for float types and one row: hides the latency of the sums */
     FLOAT_T = 4,
@@ -176,34 +176,31 @@ SIMD_INLINE void y_store(const struct kernels_matmul *j, uint32_t i, uint32_t ro
 }
 
 /*
- * Ask for what is AHEAD bytes behind block @b: the hardware's own prefetching neither crosses pages nor keeps up with a tile's
- * regions. Behind the end of a tile follows the next one, whose scales are asked for so; behind the last one it is harmless.
+ * Ask for weights on their way to the second-level cache. A tile is read in regions, and the hardware's own prefetching begins
+ * again with each; asked for is memory in its order, one line after the other, so far ahead that the last region is in time.
+ * Behind a tile follows the next one; asking for what is behind the last is harmless.
  */
-SIMD_INLINE void block_ahead(enum quant_type t, const struct matrix *w, const uint8_t *tile,
-                             uint32_t b)
+SIMD_INLINE void ask_ahead(const struct matrix *w, const uint8_t *tile, uint32_t b,
+                           size_t block_bytes)
 {
-    const size_t low = t == QUANT_Q8_0 ? 512 : 256,
-                 high = t == QUANT_Q6_K                                                    ? 128
-                        : t == QUANT_Q5_0 || t == QUANT_Q5_1 || t == QUANT_Q5_K ? 64
-                                                                                           : 0;
+    const uint8_t *p = tile + w->low_at + AHEAD + b * block_bytes;
 
-    for (size_t i = 0; i < low; i += 64)
-        __builtin_prefetch(tile + w->low_at + b * low + AHEAD + i);
-    for (size_t i = 0; i < high; i += 64)
-        __builtin_prefetch(tile + w->high_at + b * high + AHEAD + i);
+    for (size_t i = 0; i < block_bytes; i += 64)
+        __builtin_prefetch(p + i, 0, 1);
 }
 
 SIMD_INLINE void direct(enum quant_type t, const struct kernels_matmul *j, uint32_t row,
                         uint32_t i0, const uint32_t T)
 {
     const uint8_t *tile = j->w->packed + row / MATRIX_TILE * j->w->tile_bytes;
+    const size_t block_bytes = j->w->tile_bytes / (j->w->cols / MATRIX_BLOCK);
     v16f acc[DIRECT_MAX];
 
     for (uint32_t i = 0; i < T; i++)
         acc[i] = y_load(j, i0 + i, row);
     for (uint32_t b = j->k0 / MATRIX_BLOCK; b < j->k1 / MATRIX_BLOCK; b++) {
         v64u w[8];
-        block_ahead(t, j->w, tile, b);
+        ask_ahead(j->w, tile, b, block_bytes);
         const struct scales s = scales_load(t, j->w, tile, b);
         unpack(t, j->w, tile, b, w);
         for (uint32_t i = 0; i < T; i++) {
