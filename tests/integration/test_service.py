@@ -60,7 +60,7 @@ class Service(TestCase):
         self.calm()
 
     def test_a_prefix_is_found_again(self):
-        g = self.play("[run]\nseconds = 100\n[group a]\nclients = 1\nrequests = 4\nprompt = 120\nprefix = 100\noutput = 2\n")["a"]
+        g = self.play("[run]\nseconds = 100\n[group a]\nclients = 1\nrequests = 7\nprompt = 120\nprefix = 100\noutput = 2\n")["a"]
         self.assertGreater(g["cached_tokens"], g["prompt_tokens"] // 2)
 
     def test_apps_can_be_users_of_their_own(self):
