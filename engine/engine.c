@@ -2,6 +2,7 @@
 #include "engine/engine.h"
 #include <assert.h>
 #include <errno.h>
+#include <math.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,12 +62,26 @@ static int choose_kernels(struct engine *e, const char *name, struct reason *why
 
 static uint64_t bytes_of(const struct matrix *m)
 {
-    return (uint64_t)m->rows * (m->packed ? m->tile_bytes / MATRIX_TILE : m->raw_stride);
+    return m->packed ? matrix_packed_bytes(m) : (uint64_t)m->rows * m->raw_stride;
 }
 
 static void add_bytes(void *context, struct matrix *m)
 {
     *(uint64_t *)context += bytes_of(m);
+}
+
+/*
+ * Of up and down of layer @l, what a token reads. Sparse: of normally distributed gates, the part p = 1 - Phi(cutoff) survives
+ * (Gaussian top-k); a block of 32 columns is left out, with its scales, if none of its units does.
+ */
+static double ffn_bytes(const struct engine *e, uint32_t l)
+{
+    const struct matrix *up = &e->weights->layer[l].up, *down = &e->weights->layer[l].down;
+    const double p = 0.5 * erfc((double)e->config.sparsity[l] / M_SQRT2);
+
+    if (up->layout == MATRIX_TILES) return (double)(bytes_of(up) + bytes_of(down));
+    return p * (double)(bytes_of(up) + (uint64_t)down->cols * matrix_column_bytes(down)) +
+           (1 - pow(1 - p, MATRIX_BLOCK)) * (double)(matrix_tiles(down) * down->low_at);
 }
 
 uint64_t engine_level_bytes(const struct engine *e, const struct level *level)
@@ -82,8 +97,8 @@ uint64_t engine_level_bytes(const struct engine *e, const struct level *level)
         n += bytes_of(&y->q) + bytes_of(&y->o) + bytes_of(&y->laurel_l) + bytes_of(&y->laurel_r) +
              bytes_of(&y->ple_gate) + bytes_of(&y->ple_proj) + bytes_of(&y->ple_model_proj);
         n += l < e->config.first_shared ? bytes_of(&y->k) + bytes_of(&y->v) : 0;
-        n += (bytes_of(&y->gate) + bytes_of(&y->up) + bytes_of(&y->down)) * level->width[l] /
-             e->config.ffn_width[l];
+        n += (uint64_t)(((double)bytes_of(&y->gate) + ffn_bytes(e, l)) * level->width[l] /
+                        e->config.ffn_width[l]);
     }
     return n;
 }
@@ -108,6 +123,20 @@ static int make_kv(struct engine *e, const struct engine_options *o)
     return r < 0 ? err_pass(r) : 0;
 }
 
+/* The rows of the level table that the file itself brings. */
+static int own_levels(struct engine *e, struct reason *why)
+{
+    struct gguf_string text;
+    struct reason inner = { "" };
+    int r = gguf_text(e->file, "hearth.levels", &text, why);
+
+    if (r != 0) return r < 0 ? err_pass(r) : r;
+    if (!text.bytes) return 0;
+    r = engine_levels_json(e, text.bytes, text.n, &inner);
+    if (r > 0) reason_set(why, "model file: key 'hearth.levels': %s", inner.text);
+    return r < 0 ? err_pass(r) : r;
+}
+
 static int load(struct engine *e, int fd, struct reason *why)
 {
     size_t n = 0;
@@ -124,6 +153,8 @@ static int load(struct engine *e, int fd, struct reason *why)
         return ENGINE_E_REFUSED;
     }
     level_table_init(&e->levels, &e->config);
+    r = own_levels(e, why);
+    if (r != 0) return r < 0 ? err_pass(r) : r;
     e->info.config = &e->config;
     e->info.vocab = e->weights->vocab;
     e->info.unused_tensors = e->weights->n_unused;

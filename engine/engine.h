@@ -70,6 +70,7 @@ struct engine_info {
 
 /**
  * engine_open() - load the model in @fd and reserve everything that steps need
+ * Its table of levels is what level_table_init() knows, and what the file has as JSON in its key hearth.levels.
  * @fd: a GGUF file, borrowed; it is duplicated where it stays in use.
  * Return: 0 and @ret, owned; ENGINE_E_REFUSED (@why); -ENOMEM; another -errno.
  */
@@ -80,13 +81,13 @@ const struct engine_info *engine_info(const struct engine *e);
 const struct gguf *engine_file(const struct engine *e);
 const struct vocab *engine_vocab(const struct engine *e);
 const struct level_table *engine_levels(const struct engine *e);
-/** engine_levels_json() - add rows to the level table; see level_table_json(). No sequence may be in use by level meanwhile. */
+/** engine_levels_json() - add rows to the level table; see level_table_json(). A file may bring rows, in its key `hearth.levels`. No sequence may be in use by level meanwhile. */
 int engine_levels_json(struct engine *e, const char *text, size_t n, struct reason *why);
 /** engine_pages_used() - KV pages that sequences hold. */
 uint32_t engine_pages_used(const struct engine *e);
 /** engine_pages_for() - the most KV pages that a sequence of @tokens tokens holds. */
 uint64_t engine_pages_for(const struct engine *e, uint32_t tokens);
-/** engine_level_bytes() - weights that one decoded token reads at @level, without its per-layer-embedding row. */
+/** engine_level_bytes() - weights that one decoded token reads at @level, without its per-layer-embedding row; in sparse layers what it reads on average. */
 uint64_t engine_level_bytes(const struct engine *e, const struct level *level);
 /** engine_watch() - look at inner tensors; see forward_watch(). */
 void engine_watch(struct engine *e, const struct forward_tap *tap);

@@ -31,7 +31,7 @@ _hearthctl()
     done
 
     case $previous in # values of options
-    --socket | --file | -f | --image | -i)
+    --socket | --file | -f | --image | -i | --tools)
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
         return
         ;;
@@ -55,8 +55,9 @@ _hearthctl()
 
     case $command in
     "") options="ask complete chat status ps top cancel model conversation tokenize metrics level drain doctor help version" ;;
-    ask | complete) options="$generate --file -f --image -i --stream" ;;
-    chat) options=$generate ;;
+    ask) options="$generate --file -f --image -i --tools --stream" ;;
+    complete) options="$generate --file -f --image -i --stream" ;;
+    chat) options="$generate --tools" ;;
     top) options="--interval" ;;
     tokenize) options="--count --special" ;;
     level) options=$(_hearthctl_levels) ;;

@@ -81,6 +81,10 @@ static void lay_out(struct forward *f, struct arena *a, const struct config *c,
     f->ffn_in = take_act(a, R, D);
     f->gate = take_act(a, R, F);
     f->up = take_floats(a, R, F);
+    if (weights_sparse(w, c)) {
+        f->unit = take(a, (size_t)R * F * sizeof(*f->unit));
+        f->n_units = take(a, R * sizeof(*f->n_units));
+    }
     f->ffn = take_floats(a, R, D);
     for (int k = 0; k < WORK_KINDS; k++) {
         f->cosine[k] = take_floats(a, R, f->half);

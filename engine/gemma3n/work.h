@@ -32,7 +32,9 @@ struct forward {
     float *mid;                                   /* [D] between attention and FFN */
     struct act ffn_in;                            /* [D] */
     struct act gate;                              /* [F] gate, then the activated units */
-    float *up;                                    /* [F] */
+    float *up;                                    /* [F]; sparse: of the chosen units */
+    uint16_t *unit;                               /* [F] sparse: the chosen units, ascending */
+    uint32_t *n_units;                            /* sparse: how many they are */
     float *ffn;                                   /* [D] */
     float *ple;                                   /* [P] per-layer input of the present layer */
     struct act ple_mid;                           /* [P] */

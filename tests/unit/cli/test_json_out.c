@@ -131,8 +131,20 @@ Test(json_out, every_event_has_a_form)
     cr_assert_str_eq(event_name(HEARTH_EVENT_REQUESTS), "requests");
     cr_assert_str_eq(event_name(HEARTH_EVENT_TOKENS), "tokens");
     cr_assert_str_eq(event_name(HEARTH_EVENT_METRICS), "metrics");
+    cr_assert_str_eq(event_name(HEARTH_EVENT_CALL), "call");
     cr_assert_str_eq(event_name(HEARTH_EVENT_END), "end");
     cr_assert_str_eq(event_name((enum hearth_event_type)99), "unknown");
+}
+
+Test(json_out, a_call_is_a_value_and_no_text)
+{
+    static const char text[] = "{\"name\":\"go\",\"arguments\":{\"n\":2}}";
+    const struct hearth_event e = { .type = HEARTH_EVENT_CALL, .text = text, .text_size = sizeof(text) - 1 };
+    json_t *const j = through_text(json_out_event(&e));
+    const json_t *const call = json_object_get(j, "call");
+
+    cr_assert_eq(json_integer_value(json_object_get(json_object_get(call, "arguments"), "n")), 2);
+    json_decref(j);
 }
 
 Test(json_out, a_refusal_says_code_and_when_to_try_again)
