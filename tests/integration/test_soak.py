@@ -184,7 +184,9 @@ class Mixed(TestCase):
         soak.run(half, samples=samples)
         grown = [self.grown(samples, "hearthd", 1), self.grown(samples, "hearth-worker", 2)]
         kills = soak.run(half, OPTIONS.kill_every, disturbed := [])
-        grown.append(self.grown(disturbed, "hearthd while workers are killed", 1))
+        grown.append(self.grown(disturbed, "hearthd in the second half", 1))
+        if kills == 0:
+            grown.append(self.grown(disturbed, "hearth-worker in the second half", 2))
         note(f"{soak.sent} requests, {kills} kills: " + ", ".join(f"{n} {k}" for k, n in sorted(soak.counts.items())))
         self.assertEqual(soak.sent, sum(soak.counts.values()), "every request was answered, refused or left by its client")
         self.assertGreater(soak.same, 20)
