@@ -171,6 +171,7 @@ void status_metrics(struct conn *c, uint64_t id)
 
 struct subscription {
     struct call call;
+    struct climate *climate;
     struct event *timer;
 };
 
@@ -179,8 +180,8 @@ static void subscription_end(struct call *call, bool gone)
     struct subscription *u = LIST_ENTRY(call, struct subscription, call);
 
     if (!gone) conn_cancelled(call->conn, call->id);
-    conn_call_over(call);
-    climate_watch(&call->conn->server->climate, false);
+    climate_watch(u->climate, false);
+    conn_call_over(call); /* the connection may be gone */
     event_free(u->timer);
     free(u);
 }
@@ -225,6 +226,7 @@ void status_subscribe(struct conn *c, const Hearth__Subscribe *m)
         return;
     }
     conn_call(c, &u->call, m->id, subscription_end);
-    climate_watch(&c->server->climate, true);
+    u->climate = &c->server->climate;
+    climate_watch(u->climate, true);
     send_event(u);
 }
