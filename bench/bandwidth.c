@@ -1,8 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The sum uses eight independent vectors of 64 bytes, in whatever instructions the baseline of the architecture has:
- * with SSE2 a core loads 32 bytes a cycle, several times what memory gives it, so wider instructions change nothing.
- */
 #include "bench/bandwidth.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -14,14 +10,13 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/sweep.h"
 #include "bench/stats.h"
 #include "engine/backend/pool.h"
 
 extern char **environ;
 
-enum { SLICE = 1 << 20, LANES = 8 };
-
-typedef uint64_t vector __attribute__((vector_size(64)));
+enum { SLICE = 1 << 20 };
 
 struct reading {
     const uint8_t *buffer;
@@ -31,18 +26,9 @@ struct reading {
 static void read_slice(void *context, uint32_t i, void *scratch)
 {
     struct reading *r = context;
-    const vector *v = (const void *)(r->buffer + (size_t)i * SLICE);
-    vector sum[LANES] = { 0 };
-    uint64_t all = 0;
 
     (void)scratch;
-    for (size_t k = 0; k < SLICE / sizeof(vector); k += LANES)
-        for (int l = 0; l < LANES; l++)
-            sum[l] += v[k + (size_t)l];
-    for (int l = 0; l < LANES; l++)
-        for (int e = 0; e < 8; e++)
-            all += sum[l][e];
-    __atomic_fetch_add(&r->sink, all, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&r->sink, sweep(r->buffer + (size_t)i * SLICE, SLICE), __ATOMIC_RELAXED);
 }
 
 static uint64_t now_ns(bool cpu_time)

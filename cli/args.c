@@ -53,6 +53,8 @@ static const struct args_option options[] = {
       "add the text of this file to the prompt; up to 8 times" },
     { "image", 'i', ARGS_LIST, "PATH", ARGS_PROMPT, AT(images), NULL,
       "show the model this image (JPEG, PNG, WebP); up to 8 times" },
+    { "tools", 0, ARGS_TEXT, "FILE", ARGS_ASK, AT(tools), NULL,
+      "offer the tools of this JSON file, and print the model's calls" },
     { "stream", 0, ARGS_FLAG, NULL, ARGS_PROMPT, AT(stream), NULL,
       "with --json: one JSON object per event, as it happens" },
     { "no-progress", 0, ARGS_FLAG, NULL, ARGS_GENERATE | ARGS_WAIT, AT(no_progress), NULL,

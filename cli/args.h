@@ -24,6 +24,7 @@ enum args_group {
     ARGS_TOKENIZE = 1 << 5,
     ARGS_TOP = 1 << 6,
     ARGS_SYSTEM = 1 << 7, /* --system alone, for conversation open */
+    ARGS_ASK = 1 << 8,    /* ask alone */
 };
 
 enum args_kind {
@@ -60,6 +61,7 @@ struct args {
     struct args_u64 max_tokens, top_k, seed, deadline_ms, interval_ms;
     struct args_real temperature, top_p, min_p, repetition_penalty;
     struct args_list stop, files, images;
+    const char *tools;
     bool stats, stream, no_progress;
     const char *name, *sha256;
     bool no_activate, count, special;

@@ -15,9 +15,10 @@ static const struct command commands[] = {
       "  git diff | hearthctl ask 'Write a commit message for this change:' -\n"
       "  hearthctl ask --file notes.txt 'Summarise this text:'\n"
       "  hearthctl ask --image photo.jpg 'What is in this picture?'\n"
+      "  hearthctl ask --tools car.json 'open my window a little'\n"
       "  hearthctl ask --json --seed 7 'Name a colour' | jq -r .text\n"
       "  hearthctl ask --level fast --deadline 5s 'A word for happy?'\n",
-      ARGS_GENERATE | ARGS_PROMPT, 0, ANY, command_ask },
+      ARGS_GENERATE | ARGS_PROMPT | ARGS_ASK, 0, ANY, command_ask },
     { "complete", "[TEXT...]", "continue a text, without a chat template",
       "The text is given to the model as it is, and only what it adds is printed. In a pipe\n"
       "the output has exactly the bytes of the model, and the input all of its line feeds.\n"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* doctor: run the checks, print them, say what to do. */
 #include "cli/doctor.h"
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include "base/cleanup.h"
@@ -82,6 +83,14 @@ static const char *read_text(const char *path, struct buf *b)
     return n > 0 && buf_append(b, "", 1) == 0 ? (const char *)buf_front(b) : empty;
 }
 
+/* CPUs that this process may run on. */
+static uint32_t cpus(void)
+{
+    cpu_set_t set;
+
+    return sched_getaffinity(0, sizeof(set), &set) == 0 ? (uint32_t)CPU_COUNT(&set) : 1;
+}
+
 static void examine(struct doctor *d, struct talk *c)
 {
     struct buf text;
@@ -92,6 +101,7 @@ static void examine(struct doctor *d, struct talk *c)
     if (d->findings[d->n - 1].level != DOCTOR_FAIL) ask_daemon(d, c);
     doctor_memory(read_text("/proc/meminfo", &text), d->model_bytes, next(d));
     buf_deinit(&text);
+    doctor_speed(cpus(), next(d));
     doctor_pressure("", next(d));
     doctor_disk("", next(d));
     doctor_sound("", next(d));

@@ -23,6 +23,9 @@ void doctor_memory(const char *meminfo, uint64_t model_bytes, struct doctor_find
 /** doctor_pressure() - does the kernel tell when memory gets short? @root: "" or a directory that stands for /. */
 void doctor_pressure(const char *root, struct doctor_finding *f);
 
+/** doctor_speed() - how fast do @threads threads (1 to 64) read memory, which is the limit of making tokens? Takes 256 MiB for 0.1 s or so. */
+void doctor_speed(uint32_t threads, struct doctor_finding *f);
+
 /** doctor_socket() - is there a socket at @path, and may this user connect to it? */
 void doctor_socket(const char *path, struct doctor_finding *f);
 

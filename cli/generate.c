@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "cli/command.h"
 #include "cli/json_out.h"
+#include "cli/offer.h"
 #include "cli/out.h"
 
 enum { READ_STEP = 1 << 16, IDS_MAX = 1 << 20 };
@@ -17,6 +18,7 @@ enum { READ_STEP = 1 << 16, IDS_MAX = 1 << 20 };
 struct answer {
     struct buf text; /* for --json */
     struct buf ids;  /* uint32_t */
+    json_t *calls;   /* of tools, for --json; owned */
     uint64_t seed;
     bool json, stream, short_of_memory;
     char last; /* byte that was written, '\n' if none */
@@ -152,6 +154,22 @@ int generate_prompt(char *const *words, size_t n, bool trim, struct buf *b)
     return TALK_OK;
 }
 
+/* A line of its own, or an element of the object's "calls". */
+static void on_call(struct answer *a, const struct hearth_event *e)
+{
+    if (a->json) {
+        if (!a->calls) a->calls = json_array();
+        if (json_array_append_new(a->calls, json_out_call(e->text, e->text_size)) != 0)
+            a->short_of_memory = true;
+        return;
+    }
+    if (a->last != '\n') out_text("\n", 1);
+    out_text(e->text, e->text_size);
+    out_text("\n", 1);
+    a->last = '\n';
+    (void)fflush(stdout);
+}
+
 static void on_event(void *context, const struct hearth_event *e)
 {
     struct answer *const a = context;
@@ -159,6 +177,10 @@ static void on_event(void *context, const struct hearth_event *e)
     if (e->type == HEARTH_EVENT_STARTED) a->seed = e->seed;
     if (a->stream) {
         (void)json_out_print(json_out_event(e));
+        return;
+    }
+    if (e->type == HEARTH_EVENT_CALL) {
+        on_call(a, e);
         return;
     }
     if (e->type != HEARTH_EVENT_TEXT) return;
@@ -209,6 +231,10 @@ static int print_object(const struct talk *c, const struct answer *a)
                      a->ids.n / sizeof(uint32_t)),
         "usage", e->has_usage ? json_out_usage(&e->usage) : json_null());
 
+    if (o && a->calls && json_object_set(o, "calls", a->calls) != 0) {
+        json_decref(o);
+        return json_out_print(NULL);
+    }
     if (o && e->code != 0 &&
         json_object_set_new(o, "error",
                             json_out_error(talk_error_name(e->code), e->message, e->retry,
@@ -249,6 +275,11 @@ static int run(const struct args *a, const struct hearth_request *q, bool raw)
     if (a->stats) generate_stats(&c.end, answer.seed);
     if (r == TALK_OK && c.end.finish == HEARTH_FINISH_LENGTH && !a->json && out_is_terminal(stderr))
         out_note("[cut here: --max-tokens or the model's context is used up]");
+    if (r == TALK_OK && c.end.finish == HEARTH_FINISH_BAD_CALL && !a->json) {
+        out_error("the model began a call of a tool that makes no sense; ask in other words");
+        r = TALK_FAILED;
+    }
+    json_decref(answer.calls);
     buf_deinit(&answer.text);
     buf_deinit(&answer.ids);
     return r == TALK_OK && flushed ? TALK_FAILED : r;
@@ -300,6 +331,7 @@ static int generate(const struct args *a, bool raw)
         hearth_request_set_raw(q, raw);
         r = generate_settings(q, a);
     }
+    if (r == TALK_OK && a->tools) r = offer_tools(q, a->tools);
     if (r == TALK_OK && a->system) {
         r = generate_check(hearth_request_message(q, HEARTH_ROLE_SYSTEM));
         if (r == TALK_OK) r = generate_check(hearth_request_text(q, a->system, HEARTH_TEXT_SIZE));

@@ -30,6 +30,13 @@ json_t *json_out_string(const char *text)
     return json_out_text(text, text ? strlen(text) : 0);
 }
 
+json_t *json_out_call(const char *text, size_t n)
+{
+    json_t *const call = json_loadb(text, n, 0, NULL);
+
+    return call ? call : json_out_text(text, n);
+}
+
 json_t *json_out_ids(const uint32_t *ids, size_t n)
 {
     json_t *const array = json_array();
@@ -218,6 +225,8 @@ json_t *json_out_event(const struct hearth_event *e)
     case HEARTH_EVENT_METRICS:
         return json_pack("{ss so}", "event", "metrics", "prometheus",
                          json_out_text(e->text, e->text_size));
+    case HEARTH_EVENT_CALL:
+        return json_pack("{ss so}", "event", "call", "call", json_out_call(e->text, e->text_size));
     case HEARTH_EVENT_END:
         return end(e);
     }
@@ -226,7 +235,7 @@ json_t *json_out_event(const struct hearth_event *e)
 
 const char *json_out_finish(enum hearth_finish finish)
 {
-    static const char *const names[] = { "unknown", "stop", "length", "cancelled" };
+    static const char *const names[] = { "unknown", "stop", "length", "cancelled", "bad call" };
 
     return names[(size_t)finish < sizeof(names) / sizeof(names[0]) ? finish : 0];
 }

@@ -16,6 +16,9 @@ json_t *json_out_text(const char *text, size_t n);
 /** json_out_string() - a string. @text: ends with NUL; NULL: "". */
 json_t *json_out_string(const char *text);
 
+/** json_out_call() - the call that HEARTH_EVENT_CALL brought, as a value. @text: [n] its JSON. */
+json_t *json_out_call(const char *text, size_t n);
+
 /** json_out_ids() - an array of numbers. @ids: [n]. */
 json_t *json_out_ids(const uint32_t *ids, size_t n);
 
@@ -35,7 +38,7 @@ json_t *json_out_error(const char *code, const char *message, bool retry, uint32
 /** json_out_event() - {"event": "text", ...}, with the members that hearth.h names for this type. */
 json_t *json_out_event(const struct hearth_event *e);
 
-/** json_out_finish() - "stop", "length", "cancelled", "unknown"; static. */
+/** json_out_finish() - "stop", "length", "cancelled", "bad call", "unknown"; static. */
 const char *json_out_finish(enum hearth_finish finish);
 
 /** json_out_state() - "no model", "unloaded", "loading", "ready", "crashed", "draining", "unknown"; static. */

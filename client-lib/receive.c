@@ -55,27 +55,48 @@ static void refused(struct hearth_client *c, const Hearth__Error *m)
         call_end(c, call, &e);
 }
 
-/* The text with a NUL behind it. */
+/* A copy with a NUL behind it, in c->text. */
+static int keep_text(struct hearth_client *c, const ProtobufCBinaryData *text)
+{
+    if (text->len >= c->text_room) { /* at most a frame */
+        char *p = realloc(c->text, text->len + 256);
+        if (!p) return err_raise(-ENOMEM);
+        c->text = p;
+        c->text_room = text->len + 256;
+    }
+    if (text->len > 0) memcpy(c->text, text->data, text->len);
+    c->text[text->len] = '\0';
+    return 0;
+}
+
+/* A call that the model completed. */
+static int tool_call(struct hearth_client *c, const Hearth__Token *m)
+{
+    struct call *call = call_find(c, m->id);
+
+    if (!call || !call->fn) return 0;
+    const int r = keep_text(c, &m->call);
+    if (r < 0) return err_pass(r);
+    call_tell(c, call,
+              &(struct hearth_event){
+                  .type = HEARTH_EVENT_CALL, .text = c->text, .text_size = m->call.len });
+    return 0;
+}
+
 static int token(struct hearth_client *c, const Hearth__Token *m)
 {
     struct call *call = call_find(c, m->id);
 
     if (!call || !call->fn) return 0;
-    if (m->text.len >= c->text_room) { /* at most a frame */
-        char *p = realloc(c->text, m->text.len + 256);
-        if (!p) return err_raise(-ENOMEM);
-        c->text = p;
-        c->text_room = m->text.len + 256;
-    }
-    if (m->text.len > 0) memcpy(c->text, m->text.data, m->text.len);
-    c->text[m->text.len] = '\0';
+    const int r = keep_text(c, &m->text);
+    if (r < 0) return err_pass(r);
     call_tell(c, call,
               &(struct hearth_event){ .type = HEARTH_EVENT_TEXT,
                                       .text = c->text,
                                       .text_size = m->text.len,
                                       .token_ids = m->token_ids,
                                       .n_token_ids = m->n_token_ids });
-    return 0;
+    return m->call.len > 0 ? tool_call(c, m) : 0;
 }
 
 static void done(struct hearth_client *c, const Hearth__Done *m)

@@ -236,7 +236,7 @@ static void log_end(const struct request *r, const char *how, const Hearth__Usag
 
 void request_done(struct request *r, Hearth__Finish finish)
 {
-    static const char *const how[] = { "unknown", "stop", "length", "cancelled" };
+    static const char *const how[] = { "unknown", "stop", "length", "cancelled", "bad call" };
     struct server *s = r->server;
     Hearth__ServerFrame f = HEARTH__SERVER_FRAME__INIT;
     Hearth__Done d = HEARTH__DONE__INIT;

@@ -237,6 +237,7 @@ static void send_token(struct request *r, const Hearth__Worker__SeqStep *m)
     t.text = m->text;
     t.n_token_ids = m->n_ids;
     t.token_ids = m->ids;
+    t.call = m->call;
     f.body_case = HEARTH__SERVER_FRAME__BODY_TOKEN;
     f.token = &t;
     conn_send(r->call.conn, &f);

@@ -108,6 +108,20 @@ static int make_kv(struct engine *e, const struct engine_options *o)
     return r < 0 ? err_pass(r) : 0;
 }
 
+/* The rows of the level table that the file itself brings. */
+static int own_levels(struct engine *e, struct reason *why)
+{
+    struct gguf_string text;
+    struct reason inner = { "" };
+    int r = gguf_text(e->file, "hearth.levels", &text, why);
+
+    if (r != 0) return r < 0 ? err_pass(r) : r;
+    if (!text.bytes) return 0;
+    r = engine_levels_json(e, text.bytes, text.n, &inner);
+    if (r > 0) reason_set(why, "model file: key 'hearth.levels': %s", inner.text);
+    return r < 0 ? err_pass(r) : r;
+}
+
 static int load(struct engine *e, int fd, struct reason *why)
 {
     size_t n = 0;
@@ -124,6 +138,8 @@ static int load(struct engine *e, int fd, struct reason *why)
         return ENGINE_E_REFUSED;
     }
     level_table_init(&e->levels, &e->config);
+    r = own_levels(e, why);
+    if (r != 0) return r < 0 ? err_pass(r) : r;
     e->info.config = &e->config;
     e->info.vocab = e->weights->vocab;
     e->info.unused_tensors = e->weights->n_unused;

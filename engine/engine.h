@@ -70,6 +70,7 @@ struct engine_info {
 
 /**
  * engine_open() - load the model in @fd and reserve everything that steps need
+ * Its table of levels is what level_table_init() knows, and what the file has as JSON in its key hearth.levels.
  * @fd: a GGUF file, borrowed; it is duplicated where it stays in use.
  * Return: 0 and @ret, owned; ENGINE_E_REFUSED (@why); -ENOMEM; another -errno.
  */

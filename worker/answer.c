@@ -9,6 +9,12 @@ void answer_init(struct answer *a, const struct vocab *v, bool skip_space, uint6
     a->vocab = v;
     a->skip_space = skip_space;
     a->skip = skip;
+    a->mark = VOCAB_NONE;
+}
+
+void answer_calls(struct answer *a, uint32_t mark)
+{
+    a->mark = mark;
 }
 
 int answer_stop(struct answer *a, const char *text, size_t n, struct reason *why)
@@ -74,11 +80,35 @@ static void hold(struct answer *a, const char *bytes, size_t n)
     a->n_held += n;
 }
 
+/* Bytes of a call, of which a line's end is the last. Return: how many of them belong to it. */
+static size_t take_call(struct answer *a, const char *bytes, size_t n)
+{
+    const char *end = memchr(bytes, '\n', n);
+    const size_t take = end ? (size_t)(end - bytes) : n;
+
+    if (a->n_call < sizeof(a->call))
+        memcpy(a->call + a->n_call, bytes,
+               take < sizeof(a->call) - a->n_call ? take : sizeof(a->call) - a->n_call);
+    a->n_call += take;
+    a->in_call = !end;
+    return take + !a->in_call;
+}
+
 int answer_push(struct answer *a, uint32_t id, char *out, size_t *ret_n)
 {
     char piece[DETOKENIZER_OUT_MAX];
+    size_t n = detokenizer_push(&a->decoder, a->vocab, id, false, piece), used = 0;
+    const bool called = a->in_call;
 
-    hold(a, piece, detokenizer_push(&a->decoder, a->vocab, id, false, piece));
+    *ret_n = 0;
+    if (id == a->mark && !a->in_call) {
+        a->in_call = true;
+        a->n_call = 0;
+        return 0;
+    }
+    if (called) used = take_call(a, piece, n);
+    if (a->in_call) return 0;
+    hold(a, piece + used, n - used);
     const size_t stop = find_stop(a);
     if (stop < a->n_held) {
         *ret_n = give(a, stop, out);
@@ -86,13 +116,14 @@ int answer_push(struct answer *a, uint32_t id, char *out, size_t *ret_n)
         return ANSWER_E_STOP;
     }
     *ret_n = give(a, a->n_held - maybe_stop(a), out);
-    return 0;
+    return called ? ANSWER_E_CALL : 0;
 }
 
 size_t answer_end(struct answer *a, char *out)
 {
     char piece[DETOKENIZER_OUT_MAX];
 
-    hold(a, piece, detokenizer_end(&a->decoder, piece));
+    const size_t n = detokenizer_end(&a->decoder, piece);
+    if (!a->in_call) hold(a, piece, n);
     return give(a, a->n_held, out);
 }

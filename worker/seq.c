@@ -2,10 +2,12 @@
 #include "worker/seq.h"
 #include <assert.h>
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "engine/token/tools.h"
 #include "worker/turns.h"
 
 static int refuse(Hearth__ErrorCode *ret_code, Hearth__ErrorCode code)
@@ -32,6 +34,28 @@ static int take_sampling(const struct seq_model *m, struct seq *s, const Hearth_
     return 0;
 }
 
+static struct gguf_string tool_lines(const struct seq *s)
+{
+    return (struct gguf_string){ s->tools.n ? (const char *)buf_front(&s->tools) : NULL, s->tools.n };
+}
+
+static int take_tools(const struct seq_model *m, struct seq *s, const Hearth__Worker__SeqOpen *open,
+                      Hearth__ErrorCode *ret_code, struct reason *why)
+{
+    if (open->n_tools > 0 && (m->chat.form != CHAT_FORM_TOOLS || open->raw)) {
+        reason_set(why, open->raw ? "a raw request takes no tools: leave them out"
+                                  : "this model was not trained to call tools: leave them out");
+        return refuse(ret_code, HEARTH__ERROR_CODE__ERROR_UNSUPPORTED);
+    }
+    for (size_t i = 0; i < open->n_tools; i++) {
+        const int r = tools_line((const char *)open->tools[i]->json.data, open->tools[i]->json.len,
+                                 &s->tools, why);
+        if (r < 0) return err_pass(r);
+        if (r > 0) return refuse(ret_code, HEARTH__ERROR_CODE__ERROR_INVALID);
+    }
+    return 0;
+}
+
 static int take_stops(const struct seq_model *m, struct seq *s, const Hearth__Worker__SeqOpen *open,
                       Hearth__ErrorCode *ret_code, struct reason *why)
 {
@@ -40,6 +64,7 @@ static int take_stops(const struct seq_model *m, struct seq *s, const Hearth__Wo
     answer_init(&s->answer, engine_vocab(m->engine), !open->raw && chat_leading_space(&m->chat),
                 open->prior_text_bytes);
     if (own) (void)answer_stop(&s->answer, own, strlen(own), NULL);
+    if (s->tools.n > 0) answer_calls(&s->answer, m->chat.call);
     for (size_t i = 0; i < open->n_stop; i++)
         if (answer_stop(&s->answer, (const char *)open->stop[i].data, open->stop[i].len, why) != 0)
             return refuse(ret_code, HEARTH__ERROR_CODE__ERROR_INVALID);
@@ -90,7 +115,7 @@ static int check_length(const struct seq_model *m, struct seq *s,
 }
 
 /*
- * Many requests of one app begin with the same system text: it is worth an entry of its own in the prefix cache. Where it
+ * Many requests of one app begin with the same system text and tools: they are worth an entry of its own in the prefix cache. Where it
  * ends in the prompt is found by rendering it alone: the first tokens that both have.
  */
 static int plan_snapshot(const struct seq_model *m, struct seq *s,
@@ -99,12 +124,12 @@ static int plan_snapshot(const struct seq_model *m, struct seq *s,
     Hearth__Worker__SeqOpen alone = *open;
     Hearth__ErrorCode code;
 
-    if (open->raw || open->n_turns < 2 || open->turns[0]->role != HEARTH__ROLE__ROLE_SYSTEM)
-        return 0;
+    const size_t system = open->n_turns > 0 && open->turns[0]->role == HEARTH__ROLE__ROLE_SYSTEM;
+    if (open->raw || open->n_turns == system || system + s->tools.n == 0) return 0;
     CLEANUP(freep) uint32_t *tokens = malloc(s->n_max * sizeof(*tokens));
-    struct turns_out out = { .tokens = tokens, .max = s->n_max };
+    struct turns_out out = { .tools = tool_lines(s), .tokens = tokens, .max = s->n_max };
     if (!tokens) return err_raise(-ENOMEM);
-    alone.n_turns = 1;
+    alone.n_turns = system;
     alone.prefix_only = true;
     const int r = turns_render(m, &alone, fds, n_fds, &out, &code, NULL);
     free(out.span);
@@ -121,13 +146,10 @@ static int fill(const struct seq_model *m, struct seq *s, const Hearth__Worker__
 {
     int r = take_sampling(m, s, open->sampling, ret_code, why);
 
-    if (r == 0 && open->n_tools > 0) {
-        reason_set(why, "this model was not trained to call tools: leave them out");
-        return refuse(ret_code, HEARTH__ERROR_CODE__ERROR_UNSUPPORTED);
-    }
+    if (r == 0) r = take_tools(m, s, open, ret_code, why);
     if (r == 0) r = take_stops(m, s, open, ret_code, why);
     if (r != 0) return r;
-    struct turns_out out = { .tokens = s->tokens, .max = s->n_max };
+    struct turns_out out = { .tools = tool_lines(s), .tokens = s->tokens, .max = s->n_max };
     r = turns_render(m, open, fds, n_fds, &out, ret_code, why);
     s->n = s->n_prompt = out.n;
     if (r == 0) r = check_length(m, s, open, ret_code, why);
@@ -150,6 +172,7 @@ int seq_new(const struct seq_model *m, const Hearth__Worker__SeqOpen *open, cons
     s->shareable = open->shareable;
     s->engine = m->engine;
     s->prefix_only = open->prefix_only;
+    buf_init(&s->tools, TOKENIZER_TEXT_MAX / 2);
     s->n_max =
         engine_info(m->engine)->context + 1; /* the last token of an answer is never processed */
     s->tokens = malloc(s->n_max * sizeof(*s->tokens));
@@ -168,6 +191,7 @@ struct seq *seq_free(struct seq *s)
     if (!s) return NULL;
     list_remove(&s->node);
     engine_seq_free(s->kv);
+    buf_deinit(&s->tools);
     free(s->tokens);
     free(s->span);
     free(s);
@@ -222,12 +246,27 @@ static void end_answer(struct seq *s, Hearth__Finish finish, struct seq_result *
     ret->n_text += answer_end(&s->answer, ret->text + ret->n_text);
 }
 
-int seq_sample(const struct seq_model *m, struct seq *s, const float *logits,
-               struct seq_result *ret, struct reason *why)
+/* A call is complete. */
+static void take_call(struct seq *s, struct seq_result *ret)
+{
+    const struct gguf_string lines = tool_lines(s);
+    const struct answer *a = &s->answer;
+
+    if (a->n_call <= sizeof(a->call) && tools_call(lines.bytes, lines.n, a->call, a->n_call, NULL) == 0) {
+        ret->call = a->call;
+        ret->n_call = a->n_call;
+    } else {
+        end_answer(s, HEARTH__FINISH__FINISH_BAD_CALL, ret);
+    }
+}
+
+int seq_sample(const struct seq_model *m, struct seq *s, float *logits, struct seq_result *ret,
+               struct reason *why)
 {
     uint32_t id = 0;
 
     assert(engine_seq_length(s->kv) == s->n && s->n < s->n_max);
+    if (m->chat.form == CHAT_FORM_TOOLS && s->tools.n == 0) logits[m->chat.call] = -INFINITY;
     if (sampler_pick(m->sampler, &s->sampling, logits, s->tokens, s->n, s->n, &id) != 0) {
         reason_set(why, "the model computed no usable number: its file may be damaged");
         return SEQ_E_REFUSED;
@@ -236,13 +275,17 @@ int seq_sample(const struct seq_model *m, struct seq *s, const float *logits,
     ret->sampled = true;
     ret->id = id;
     ret->n_text = 0;
+    ret->call = NULL;
     if (vocab_is_stop(engine_vocab(m->engine), id)) {
-        end_answer(s, HEARTH__FINISH__FINISH_STOP, ret);
+        end_answer(s,
+                   s->answer.in_call ? HEARTH__FINISH__FINISH_BAD_CALL : HEARTH__FINISH__FINISH_STOP,
+                   ret);
         return 0;
     }
-    if (answer_push(&s->answer, id, ret->text, &ret->n_text) == ANSWER_E_STOP)
-        s->finish = HEARTH__FINISH__FINISH_STOP;
-    else if (s->n - s->n_prompt >= s->n_out_max)
+    const int r = answer_push(&s->answer, id, ret->text, &ret->n_text);
+    if (r == ANSWER_E_STOP) s->finish = HEARTH__FINISH__FINISH_STOP;
+    if (r == ANSWER_E_CALL) take_call(s, ret);
+    if (!s->finish && s->n - s->n_prompt >= s->n_out_max)
         end_answer(s, HEARTH__FINISH__FINISH_LENGTH, ret);
     return 0;
 }

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <worker.pb-c.h>
+#include "base/buf.h"
 #include "base/list.h"
 #include "engine/decode/sampler.h"
 #include "engine/engine.h"
@@ -48,6 +49,7 @@ struct seq {
     uint32_t n_out_max;   /* most tokens of the answer */
     struct sampler_config sampling;
     struct answer answer;
+    struct buf tools; /* lines of what may be called */
     bool prefix_only;
     Hearth__Finish finish; /* not UNKNOWN: nothing more comes */
 };
@@ -83,11 +85,13 @@ struct seq_result {
     uint32_t id; /* the token */
     char text[2 * ANSWER_OUT_MAX];
     size_t n_text;
+    const char *call; /* [n_call] JSON of a call that is complete, in the sequence until the next step; or NULL */
+    size_t n_call;
 };
 
 /**
  * seq_sample() - the item wanted logits and was processed: choose the next token and see whether it ends the answer
- * @logits: [vocab]. Return: 0 and @ret; SEQ_E_REFUSED (no token is possible: @why).
+ * @logits: [vocab], changed. A call that is none of the tools ends the answer with FINISH_BAD_CALL. Return: 0 and @ret; SEQ_E_REFUSED (no token is possible: @why).
  */
-int seq_sample(const struct seq_model *m, struct seq *s, const float *logits,
+int seq_sample(const struct seq_model *m, struct seq *s, float *logits,
                struct seq_result *ret, struct reason *why);

@@ -230,20 +230,20 @@ static int fd_of(uint32_t index, const int *fds, size_t n_fds)
     return index > 0 && index <= n_fds ? fds[index - 1] : -1;
 }
 
-/* Tokens that no answer may have: unused ones, control tokens that end nothing, and those behind the text vocabulary. */
-static void forbid(const struct vocab *v, struct sampler *sampler)
+/* Tokens that no answer may have: unused ones, control tokens that neither end nor begin anything of an answer, and those behind the text vocabulary. */
+static void forbid(const struct vocab *v, uint32_t call, struct sampler *sampler)
 {
     for (uint32_t id = 0; id < vocab_size(v); id++) {
         const enum vocab_kind k = vocab_kind(v, id);
         if (k == VOCAB_UNUSED || k == VOCAB_UNKNOWN ||
-            (k == VOCAB_CONTROL && !vocab_is_stop(v, id)))
+            (k == VOCAB_CONTROL && !vocab_is_stop(v, id) && id != call))
             sampler_forbid(sampler, id);
     }
 }
 
 /*
  * Google's generation settings for Gemma (temperature 1, top-k 64, top-p 0.95; converter of HF transformers) are for
- * conversation. A base model that fills a form is asked for its most probable continuation.
+ * conversation. A base model that fills a form, and one that calls tools, is asked for its most probable continuation.
  */
 static struct sampler_config defaults_of(enum chat_form form)
 {
@@ -314,7 +314,7 @@ static int open_model(struct serve *s, const Hearth__Worker__Load *job, const in
     r = tokenizer_new(v, &s->m.tokenizer);
     if (r == 0) r = sampler_new(n_ids, &s->m.sampler);
     if (r < 0) return err_pass(r);
-    forbid(v, s->m.sampler);
+    forbid(v, s->m.chat.call, s->m.sampler);
     s->m.defaults = defaults_of(s->m.chat.form);
     return 0;
 }
@@ -368,7 +368,7 @@ static int send_loaded(struct serve *s, struct info *info, uint64_t load_ns, boo
     m.weights = weights_text(e, &weights);
     m.packed_refused = packed_fd && (e->packed_new || e->weights == ENGINE_WEIGHTS_MEMORY);
     m.load_us = load_ns / 1000;
-    m.chat = s->m.chat.form == CHAT_FORM_CHAT;
+    m.chat = s->m.chat.form != CHAT_FORM_PLAIN;
     m.bytes_per_token = engine_level_bytes(s->m.engine, &engine_levels(s->m.engine)->row[0]);
     f.body_case = HEARTH__WORKER__FROM_WORKER__BODY_LOADED;
     f.loaded = &m;

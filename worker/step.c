@@ -66,7 +66,7 @@ static int reserve_logits(struct step *s, const struct batch *b, uint32_t vocab)
 }
 
 static void report_item(const struct seq_model *m, struct step *s, const struct batch *b, size_t i,
-                        const float *logits)
+                        float *logits)
 {
     struct seq *seq = b->entry[i]->seq;
     struct seq_result *got = &s->result[i];
@@ -90,6 +90,8 @@ static void report_item(const struct seq_model *m, struct step *s, const struct 
             r->n_ids = 1;
             r->text.data = (uint8_t *)got->text;
             r->text.len = got->n_text;
+            r->call.data = (uint8_t *)(size_t)got->call;
+            r->call.len = got->call ? got->n_call : 0;
         } else if (seq->prefix_only && !seq_in_prompt(seq)) {
             seq->finish = HEARTH__FINISH__FINISH_STOP;
         }

@@ -188,8 +188,8 @@ static int render_chat(const struct seq_model *m, const struct texts *t, size_t 
                        struct turns_out *out, Hearth__ErrorCode *ret_code, struct reason *why)
 {
     size_t n_tokens = 0;
-    const int r = chat_render(&m->chat, m->tokenizer, t->turn, n, answer, out->tokens, out->max - 1,
-                              &n_tokens, why);
+    const int r = chat_render(&m->chat, m->tokenizer, out->tools, t->turn, n, answer, out->tokens,
+                              out->max - 1, &n_tokens, why);
 
     out->n = (uint32_t)n_tokens;
     return r == 0 ? 0 : render_outcome(r, out, ret_code, why);

@@ -31,7 +31,7 @@ _hearthctl()
     done
 
     case $previous in # values of options
-    --socket | --file | -f | --image | -i)
+    --socket | --file | -f | --image | -i | --tools)
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
         return
         ;;
@@ -55,7 +55,8 @@ _hearthctl()
 
     case $command in
     "") options="ask complete chat status ps top cancel model conversation tokenize metrics level drain doctor help version" ;;
-    ask | complete) options="$generate --file -f --image -i --stream" ;;
+    ask) options="$generate --file -f --image -i --tools --stream" ;;
+    complete) options="$generate --file -f --image -i --stream" ;;
     chat) options=$generate ;;
     top) options="--interval" ;;
     tokenize) options="--count --special" ;;

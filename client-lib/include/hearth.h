@@ -103,7 +103,8 @@ enum hearth_finish {
     HEARTH_FINISH_UNKNOWN = 0,
     HEARTH_FINISH_STOP = 1,   /* the model ended its turn, or a stop text appeared */
     HEARTH_FINISH_LENGTH = 2, /* max_tokens or the context is used up */
-    HEARTH_FINISH_CANCELLED = 3
+    HEARTH_FINISH_CANCELLED = 3,
+    HEARTH_FINISH_BAD_CALL = 4 /* the model began a call that is none of the offered tools, or no JSON; it is left out */
 };
 
 enum hearth_state {
@@ -137,7 +138,7 @@ struct hearth_model {
     int active, loaded;
     const char *architecture, *description;
     uint32_t context;        /* tokens */
-    const char *prompt_form; /* "chat", "plain" */
+    const char *prompt_form; /* "chat", "plain", "tools-v1" (takes tools) */
     size_t n_levels;
     const struct hearth_level *levels; /* known when the model is loaded */
     uint32_t layers;
@@ -189,8 +190,11 @@ enum hearth_event_type {
     HEARTH_EVENT_REQUESTS,   /* requests, n_requests; followed by an END */
     HEARTH_EVENT_TOKENS,     /* count, token_ids, n_token_ids; followed by an END */
     HEARTH_EVENT_METRICS,    /* text, text_size; followed by an END */
-    HEARTH_EVENT_END /* the last event of each request: code, message, retry, retry_after_ms; for an answer that
+    HEARTH_EVENT_END, /* the last event of each request: code, message, retry, retry_after_ms; for an answer that
                                 was made also finish, usage, level, level_reason, model_name */
+    HEARTH_EVENT_CALL /* text, text_size: a call that the model makes, whole, {"name": ..., "arguments": {...}} in JSON.
+                         The name is one of the offered tools, the arguments are those of its schema; their types and
+                         values are the model's and must be checked. It comes before the text that the model says of it. */
 };
 
 /* Everything that it points to is valid until the callback returns. */
@@ -281,7 +285,8 @@ HEARTH_API int hearth_cancel(struct hearth_client *c, uint64_t id);
 
 /*
  * ---- generation: a request is built, then sent any number of times ----
- * No model takes images, audio, video or tools yet: a request with one ends with HEARTH_E_UNSUPPORTED.
+ * No model takes images, audio or video yet: a request with one ends with HEARTH_E_UNSUPPORTED. So does one with tools, unless
+ * the model's prompt form is "tools-v1".
  */
 
 /** hearth_request_new() - an empty request. Return: 0 and @ret, for hearth_request_free(); -ENOMEM. */
@@ -308,7 +313,12 @@ HEARTH_API int hearth_request_audio(struct hearth_request *q, const int16_t *pcm
 /** hearth_request_video_frame() - add a frame of a video, encoded as an image. @time_us: its position. Return: as hearth_request_text(). */
 HEARTH_API int hearth_request_video_frame(struct hearth_request *q, const void *data, size_t size,
                                           uint64_t time_us);
-/** hearth_request_tool() - offer a function. @json: {"name": ..., "description": ..., "parameters": {JSON Schema}}; copied; at most 256. Return: as hearth_request_text(). */
+/**
+ * hearth_request_tool() - offer a function; calls of it come as HEARTH_EVENT_CALL
+ * @json: {"name": ..., "description": ..., "parameters": {JSON Schema}}; copied; at most 256, of 64 KiB each. To answer a call, send
+ * its result as a message of HEARTH_ROLE_TOOL in the same conversation, with the same tools.
+ * Return: as hearth_request_text().
+ */
 HEARTH_API int hearth_request_tool(struct hearth_request *q, const char *json, size_t size);
 /** hearth_request_stop() - a text that ends the answer and is no part of it; at most 8, of 1 to 64 bytes. Return: 0, -EINVAL, -E2BIG, -ENOMEM. */
 HEARTH_API int hearth_request_stop(struct hearth_request *q, const char *text, size_t size);

@@ -109,7 +109,7 @@ static void check_config(const struct sched_config *c)
 void sched_init(struct sched *s, const struct sched_config *config)
 {
     check_config(config);
-    *s = (struct sched){ .config = *config, .top = -1 };
+    *s = (struct sched){ .config = *config, .top = -1, .abandoned = -1 };
     list_init(&s->reqs);
     list_init(&s->apps);
 }
@@ -133,7 +133,7 @@ void sched_model(struct sched *s, uint32_t pages_total)
     sched_state_lose(s, r, SCHED_OPENING);
     s->pages_total = pages_total;
     s->prefill_tok_ns = s->decode_step_ns = s->learn_ns = s->learn_tokens = s->request_ns = 0;
-    s->top = -1;
+    s->top = s->abandoned = -1;
     s->alone = s->rests = false;
     for (size_t c = 0; c < SCHED_CLASSES; c++) {
         s->owed_ns[c] = 0;
@@ -216,6 +216,16 @@ void sched_remove(struct sched *s, struct sched_req *r)
     list_remove(&app->node); /* the end of the list: idle since now */
     list_push_back(&s->apps, &app->node);
     forget_idle(s);
+}
+
+bool sched_urgent(const struct sched *s, const struct sched_req *r)
+{
+    return s->top >= 0 && (int)r->class > s->top && s->abandoned != s->top;
+}
+
+void sched_abandoned(struct sched *s)
+{
+    s->abandoned = s->top;
 }
 
 const char *sched_state_name(const struct sched_req *r)

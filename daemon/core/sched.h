@@ -121,6 +121,7 @@ struct sched {
     size_t n_planned;                               /* requests */
     bool waits[SCHED_CLASSES], turn[SCHED_CLASSES]; /* below the highest: has work; is being paid */
     bool alone, rests; /* those that are paid run instead of the highest class; just did so */
+    int abandoned;     /* class whose step was abandoned and has not been made up for, -1: none */
 };
 
 struct sched_entry {
@@ -188,6 +189,15 @@ void sched_charge(struct sched *s, const struct sched_done *done, size_t n, uint
  * Return: true if it differs from the plan before in requests or prefill tokens (or evicts), so that it has to be sent.
  */
 bool sched_plan(struct sched *s, uint64_t now_ns, struct sched_plan *ret);
+
+/**
+ * sched_urgent() - is @r of a higher class than all that the newest plan has, so that the step that runs should be abandoned for it?
+ * Not if a step of that class was abandoned before and none has been completed since: a class that is pushed aside again
+ * and again still gets on, step by step.
+ */
+bool sched_urgent(const struct sched *s, const struct sched_req *r);
+/** sched_abandoned() - a step of the newest plan was abandoned: nothing of it counts, and nobody is charged for it. */
+void sched_abandoned(struct sched *s);
 
 /**
  * sched_estimate() - when a request will have its first token

@@ -118,6 +118,7 @@ void sched_charge(struct sched *s, const struct sched_done *done, size_t n, uint
         charged[r->class] += charge;
         progress(r, &done[i]);
     }
+    if (s->abandoned >= 0 && charged[s->abandoned] > 0) s->abandoned = -1;
     learn(s, &sum, (double)took_ns);
     settle(s, charged, took_ns);
 }

@@ -90,7 +90,8 @@ void sched_estimate(const struct sched *s, const struct sched_req *r, uint32_t *
     }
     *ret_position = position + higher;
     *ret_wait_ms = 0;
-    if (!(s->prefill_tok_ns > 0 && s->decode_step_ns > 0) || r->output_tokens > 0) return;
+    /* A load of prompts with one token of answer has no step that only decodes: that cost is then taken for nothing. */
+    if (!(s->prefill_tok_ns > 0) || r->output_tokens > 0) return;
     const double ns = (double)(position + higher + ending) * request_ns(s, r) + prefill_ns(s, r);
     *ret_wait_ms = (uint32_t)fmin(ceil(ns / 1e6), UINT32_MAX);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/token/chat.h"
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include "base/cleanup.h"
@@ -14,12 +15,43 @@ static uint32_t find_mark(const struct vocab *v, const char *text)
     return id != VOCAB_NONE && vocab_kind(v, id) == VOCAB_CONTROL ? id : VOCAB_NONE;
 }
 
+/* The form that the file names. */
+static int init_named(struct chat *c, const struct vocab *v, struct gguf_string name, struct reason *why)
+{
+    static const char known[] = "tools-v1";
+    const struct {
+        const char *text;
+        uint32_t *to;
+    } marks[] = { { "<start_of_turn>", &c->start },
+                  { "<end_of_turn>", &c->end },
+                  { "<tools>", &c->tools },
+                  { "<call>", &c->call },
+                  { "<result>", &c->result } };
+
+    if (name.n != strlen(known) || memcmp(name.bytes, known, name.n) != 0) {
+        reason_set(why, "key 'hearth.prompt_form': only '%s' is known here", known);
+        return GGUF_E_REFUSED;
+    }
+    for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
+        *marks[i].to = find_mark(v, marks[i].text);
+        if (*marks[i].to != VOCAB_NONE) continue;
+        reason_set(why, "key 'hearth.prompt_form': the vocabulary has no control token '%s'",
+                   marks[i].text);
+        return GGUF_E_REFUSED;
+    }
+    c->form = CHAT_FORM_TOOLS;
+    return 0;
+}
+
 int chat_init(struct chat *c, const struct gguf *g, const struct vocab *v, struct reason *why)
 {
-    struct gguf_string template;
-    const int r = gguf_text(g, "tokenizer.chat_template", &template, why);
+    struct gguf_string template, form;
+    int r = gguf_text(g, "tokenizer.chat_template", &template, why);
 
+    if (r == 0) r = gguf_text(g, "hearth.prompt_form", &form, why);
     if (r != 0) return r;
+    *c = (struct chat){ .tools = VOCAB_NONE, .call = VOCAB_NONE, .result = VOCAB_NONE };
+    if (form.bytes) return init_named(c, v, form, why);
     c->start = find_mark(v, "<start_of_turn>");
     c->end = find_mark(v, "<end_of_turn>");
     const bool turns = c->start != VOCAB_NONE && c->end != VOCAB_NONE && template.n > 0;
@@ -34,6 +66,8 @@ const char *chat_form_name(enum chat_form form)
         return "chat";
     case CHAT_FORM_PLAIN:
         return "plain";
+    case CHAT_FORM_TOOLS:
+        return "tools-v1";
     }
     return "unknown";
 }
@@ -65,11 +99,13 @@ static const char *role_name(enum chat_role role)
 
 #define refuse(why, ...) (reason_set((why), __VA_ARGS__), CHAT_E_TURNS)
 
-/* The order that every form wants. */
-static int check_turns(const struct chat_turn *turns, size_t n, bool answer, struct reason *why)
+/* The order that every form wants. @tools: some are given. */
+static int check_turns(const struct chat_turn *turns, size_t n, bool tools, bool answer,
+                       struct reason *why)
 {
     const size_t first = n > 0 && turns[0].role == CHAT_ROLE_SYSTEM;
 
+    if (n == 0 && tools && !answer) return 0;
     if (n == 0) return refuse(why, "there is no message");
     for (size_t i = first; i < n; i++) {
         const enum chat_role role = turns[i].role;
@@ -121,27 +157,43 @@ static int put_start(const struct chat *c, struct prompt *p, bool model)
     return r != 0 ? r : put(p, model ? "model\n" : "user\n");
 }
 
-/* The beginning of the first user's turn after a system text. */
-static int put_system(const struct chat *c, struct prompt *p, const struct chat_turn *system)
+/* What stands in the first user's turn before the text. */
+static int put_head(const struct chat *c, struct prompt *p, struct gguf_string tools,
+                    const struct chat_turn *system)
 {
-    int r = put_start(c, p, false);
+    int r = 0;
 
-    if (r == 0) r = put_trimmed(p, system->text, system->n);
-    return r != 0 ? r : put(p, "\n\n");
+    if (system) {
+        r = put_trimmed(p, system->text, system->n);
+        if (r == 0) r = put(p, "\n\n");
+    }
+    if (r != 0 || tools.n == 0) return r;
+    r = prompt_id(p, c->tools);
+    if (r == 0) r = prompt_text(p, tools.bytes, tools.n);
+    return r != 0 ? r : put(p, "\n");
 }
 
-/* The chat form. */
-static int render_turns(const struct chat *c, struct prompt *p, const struct chat_turn *turns,
-                        size_t n, bool answer)
+static int put_turn(const struct chat *c, struct prompt *p, const struct chat_turn *turn)
 {
-    const size_t first = turns[0].role == CHAT_ROLE_SYSTEM;
-    int r = first ? put_system(c, p, &turns[0]) : 0;
+    int r = 0;
 
+    if (turn->role == CHAT_ROLE_TOOL && c->form == CHAT_FORM_TOOLS) r = prompt_id(p, c->result);
+    if (r == 0) r = put_content(p, turn);
+    if (r == 0) r = prompt_id(p, c->end);
+    return r != 0 ? r : put(p, "\n");
+}
+
+/* The chat form, and that with tools. */
+static int render_turns(const struct chat *c, struct prompt *p, struct gguf_string tools,
+                        const struct chat_turn *turns, size_t n, bool answer)
+{
+    const size_t first = n > 0 && turns[0].role == CHAT_ROLE_SYSTEM;
+    int r = put_start(c, p, false);
+
+    if (r == 0) r = put_head(c, p, tools, first ? &turns[0] : NULL);
     for (size_t i = first; r == 0 && i < n; i++) {
-        if (i != 1 || !first) r = put_start(c, p, turns[i].role == CHAT_ROLE_MODEL);
-        if (r == 0) r = put_content(p, &turns[i]);
-        if (r == 0) r = prompt_id(p, c->end);
-        if (r == 0) r = put(p, "\n");
+        if (i > first) r = put_start(c, p, turns[i].role == CHAT_ROLE_MODEL);
+        if (r == 0) r = put_turn(c, p, &turns[i]);
     }
     return r == 0 && answer ? put_start(c, p, true) : r;
 }
@@ -159,13 +211,14 @@ static int finish(int r, struct prompt *p, size_t *ret_n, struct reason *why)
     return 0;
 }
 
-int chat_render(const struct chat *c, struct tokenizer *t, const struct chat_turn *turns, size_t n,
-                bool answer, uint32_t *out, size_t max, size_t *ret_n, struct reason *why)
+int chat_render(const struct chat *c, struct tokenizer *t, struct gguf_string tools,
+                const struct chat_turn *turns, size_t n, bool answer, uint32_t *out, size_t max, size_t *ret_n, struct reason *why)
 {
     CLEANUP(prompt_deinit) struct prompt p;
     const struct vocab *v = tokenizer_vocab(t);
-    int r = check_turns(turns, n, answer, why);
+    int r = check_turns(turns, n, tools.n > 0, answer, why);
 
+    assert(tools.n == 0 || c->form == CHAT_FORM_TOOLS);
     prompt_init(&p, t, out, max);
     if (r != 0) return r;
     for (size_t i = 0; i < n; i++)
@@ -176,7 +229,8 @@ int chat_render(const struct chat *c, struct tokenizer *t, const struct chat_tur
     if (vocab_add_bos(v)) r = prompt_id(&p, vocab_bos(v));
     switch (c->form) {
     case CHAT_FORM_CHAT:
-        if (r == 0) r = render_turns(c, &p, turns, n, answer);
+    case CHAT_FORM_TOOLS:
+        if (r == 0) r = render_turns(c, &p, tools, turns, n, answer);
         break;
     case CHAT_FORM_PLAIN:
         if (r == 0) r = plain_render(&p, turns, n, answer);

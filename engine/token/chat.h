@@ -24,6 +24,7 @@ enum {
 enum chat_form {
     CHAT_FORM_CHAT,  /* Gemma's turns (below) */
     CHAT_FORM_PLAIN, /* a base model: questions and answers as lines (plain.h) */
+    CHAT_FORM_TOOLS, /* tools-v1: Gemma's turns with tools and calls (docs/TOOLS.md) */
 };
 
 enum chat_role {
@@ -42,21 +43,24 @@ struct chat_turn {
     size_t n_ids;
 };
 
+#define CHAT_NO_TOOLS ((struct gguf_string){ NULL, 0 })
+
 /* What a model's file says about its form; a value, immutable. */
 struct chat {
     enum chat_form form;
-    uint32_t start, end; /* CHAT_FORM_CHAT: the tokens <start_of_turn> and <end_of_turn> */
+    uint32_t start, end; /* CHAT_FORM_CHAT and _TOOLS: the tokens <start_of_turn> and <end_of_turn> */
+    uint32_t tools, call, result; /* CHAT_FORM_TOOLS: the tokens <tools>, <call> and <result> */
 };
 
 /**
  * chat_init() - find the form of the model @g with vocabulary @v
- * CHAT_FORM_CHAT if both marks of turns are in the vocabulary and the file has `tokenizer.chat_template` (which is
+ * CHAT_FORM_TOOLS if the file says so (`hearth.prompt_form` = "tools-v1"). Else CHAT_FORM_CHAT if both marks of turns are in the vocabulary and the file has `tokenizer.chat_template` (which is
  * not interpreted: every Gemma has the same), else CHAT_FORM_PLAIN.
- * Return: 0; GGUF_E_REFUSED (the template is no string; @why).
+ * Return: 0; GGUF_E_REFUSED (the template is no string, the form is not known here, a mark of it is missing; @why).
  */
 int chat_init(struct chat *c, const struct gguf *g, const struct vocab *v, struct reason *why);
 
-/** chat_form_name() - "chat", "plain": as Model.prompt_form in hearth.proto. */
+/** chat_form_name() - "chat", "plain", "tools-v1": as Model.prompt_form in hearth.proto. */
 const char *chat_form_name(enum chat_form form);
 
 /**
@@ -70,6 +74,7 @@ bool chat_leading_space(const struct chat *c);
 
 /**
  * chat_render() - the tokens of a conversation
+ * @tools: lines as tools_line() makes them (tools.h), none: CHAT_NO_TOOLS. Other forms than CHAT_FORM_TOOLS have none.
  * @turns: [n] optionally a system turn, then user and model in turns. A tool's result stands where a user's turn does.
  * @answer: true: the last turn is the user's or a tool's, and the model's answer is to follow. False: the conversation so
  * far, as the beginning of a longer one (its tokens are the first ones of the longer one's, but perhaps for those of
@@ -77,11 +82,13 @@ bool chat_leading_space(const struct chat *c);
  * @out: [max]. @ret_n: how many tokens the conversation has.
  * The chat form (source: chat template of Gemma 3 and 3n): bos, then for each turn <start_of_turn>, role ("user" or
  * "model"), line end, text, <end_of_turn>, line end; the system text and a blank line stand before the first user's
- * text; at last <start_of_turn>, "model", line end. Ends of earlier answers given as @ids are not doubled.
+ * text; at last <start_of_turn>, "model", line end. Ends of earlier answers given as @ids are not doubled. The tools form
+ * (docs/TOOLS.md) has the tools after the system text: <tools>, their lines, a blank line; and <result> before a tool's text.
+ * Tools alone, without turns and @answer, are the beginning of such a conversation.
  * Return: 0; CHAT_E_TURNS, CHAT_E_LONG (@why); CHAT_E_FULL (@ret_n is set, @out has the first max); -ENOMEM.
  */
-int chat_render(const struct chat *c, struct tokenizer *t, const struct chat_turn *turns, size_t n,
-                bool answer, uint32_t *out, size_t max, size_t *ret_n, struct reason *why);
+int chat_render(const struct chat *c, struct tokenizer *t, struct gguf_string tools,
+                const struct chat_turn *turns, size_t n, bool answer, uint32_t *out, size_t max, size_t *ret_n, struct reason *why);
 
 /**
  * chat_raw() - the tokens of a text to be continued as it is: bos, if the model has one, and the text

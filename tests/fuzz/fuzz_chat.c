@@ -62,7 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const struct chat *c = &forms[data[0] & 1];
     const bool answer = data[0] & 2;
     const size_t n = read_turns(data + 1, size - 1, turns, ids);
-    const int r = chat_render(c, t, turns, n, answer, out, IDS_MAX, &n_out, &why);
+    const int r = chat_render(c, t, CHAT_NO_TOOLS, turns, n, answer, out, IDS_MAX, &n_out, &why);
     if (r < 0 || (r == CHAT_E_TURNS && why.text[0] == 0)) abort();
     if (r != 0) return 0;
     for (size_t i = 0; i < n_out; i++)

@@ -21,7 +21,7 @@ LAYERS = {
     "daemon/core": ["base"],
     "client-lib": ["proto", "base"],
     "cli": ["base"],
-    "tools": ["engine", "base", "daemon/core"],
+    "tools": ["engine", "base", "daemon/core", "bench"],
     "bench": ["engine", "base"],
 }
 PUBLIC = {"hearth.h"}  # what users of libhearth include, found through the include path

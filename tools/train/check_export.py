@@ -78,8 +78,8 @@ def check_logits(hearth, path, sp, model, config):
         ids = form.prompt(sp, row, tools, len(row["turns"]) - 1)
         for name, level in config["levels"].items():
             with tempfile.NamedTemporaryFile(suffix=".f32") as f:
-                subprocess.run([hearth, path, "--ids", ",".join(map(str, ids)), "--logits", f.name, "--kernels", "c", "--kv", "f32", "--levels",
-                                path.removesuffix(".gguf") + ".levels.json", "--level", name, "--threads", "1"], check=True, capture_output=True)
+                subprocess.run([hearth, path, "--ids", ",".join(map(str, ids)), "--logits", f.name, "--kernels", "c", "--kv", "f32", "--level", name,
+                                "--threads", "1"], check=True, capture_output=True)
                 got = np.fromfile(f.name, dtype="<f4").reshape(len(ids), -1)
             want = net.slice_model(model, level["width"], level["skip"])(input_ids=torch.tensor([ids]), use_cache=False).logits[0].numpy()
             err = float(np.abs(got - want).max())

@@ -417,23 +417,39 @@ class Composer:
         return [self.translate(lang)]
 
     def conversation(self):
+        return self.group(1, (40, 25, 18, 17), 0.12)[0]
+
+    def group(self, n, lengths, translations):
+        """
+        @n conversations with one user and one list of tools, which then stands once before all of them (batches.py).
+        @lengths: weights of 1, 2, 3 and 4 turns. @translations: share of groups that have nothing else.
+        """
         r = self.rng
         lang = r.choice("ek")
-        if r.random() < 0.12:
-            return self.pack(lang, {}, "", [self.translate(r.choice((lang, lang, "e", "k"))) for _ in range(r.randint(1, 4))], r.random() < 0.3)
+        if r.random() < translations:
+            some = [[self.translate(r.choice((lang, lang, "e", "k"))) for _ in range(r.choices((1, 2, 3, 4), lengths)[0])] for _ in range(n)]
+            return self.pack(lang, "", some, r.random() < 0.3)
         facts, system = self.facts(lang)
-        n, turns = r.choices((1, 2, 3, 4), (40, 25, 18, 17))[0], []
+        return self.pack(lang, system, [self.turns(lang, facts, lengths) for _ in range(n)], True)
+
+    def turns(self, lang, facts, lengths):
+        r = self.rng
+        n, turns = r.choices((1, 2, 3, 4), lengths)[0], []
         while len(turns) < n:
             follow = self.follow(turns[-1], lang) if turns and r.random() < 0.6 else None
             turns += [follow] if follow else self.fresh(lang, facts)
-        return self.pack(lang, facts, system, turns[:4], True)
+        return turns[:4]
 
-    def pack(self, lang, facts, system, turns, tools):
-        """Turns to the form of a conversation; offers the tools that are called and not those that must be absent."""
-        absent = {c["name"] for t in turns if t["kind"] == "absent" for c in t["calls"]}
-        needed = {c["name"] for t in turns if t["kind"] != "absent" for c in t["calls"]} | {t["needs"] for t in turns if "needs" in t}
-        needed |= {b.head[0] for t in turns if t["kind"] in ("ask", "unknown") for b in t["blocks"]}
-        absent -= needed
+    def pack(self, lang, system, some, tools):
+        """Lists of turns to conversations; offers the tools that are called and not those that must be absent."""
+        every = [t for turns in some for t in turns]
+        absent = {c["name"] for t in every if t["kind"] == "absent" for c in t["calls"]}
+        needed = {c["name"] for t in every if t["kind"] != "absent" for c in t["calls"]} | {t["needs"] for t in every if "needs" in t}
+        needed |= {b.head[0] for t in every if t["kind"] in ("ask", "unknown") for b in t["blocks"]}
+        offered = self.offer(needed, absent - needed) if tools else []
+        return [{"lang": lang, "split": self.split, "system": system, "tools": offered, "turns": self.packed(turns, lang, needed)} for turns in some]
+
+    def packed(self, turns, lang, needed):
         out = []
         for t in turns:
             calls, text, kind = t["calls"], t["text"], t["kind"]
@@ -450,4 +466,4 @@ class Composer:
                 value, said = self.result(calls[0], lang)
                 out.append({"role": "tool", "text": json.dumps(value, ensure_ascii=False, separators=(",", ":"))})
                 out.append({"role": "model", "calls": [], "text": said, "kind": "result", "slots": {}, "templates": []})
-        return {"lang": lang, "split": self.split, "system": system, "tools": self.offer(needed, absent) if tools else [], "turns": out}
+        return out

@@ -11,6 +11,7 @@ those expected, in order, with all arguments equal. The order of arguments does 
 import argparse
 import collections
 import json
+import os
 import subprocess
 import sys
 
@@ -57,9 +58,9 @@ def questions(path, sp, limit):
     return out
 
 
-def ask(program, path, levels, level, prompts, threads):
+def ask(program, path, level, prompts, threads):
     """Answers of the engine to @prompts, as it prints them."""
-    command = [program, path, "--level", level, "--threads", str(threads)] + (["--levels", levels] if level != "full" else [])
+    command = [program, path, "--level", level, "--threads", str(threads)]
     lines = "".join(json.dumps(p) + "\n" for p in prompts)
     out = subprocess.run(command, input=lines, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()
     return [json.loads(x) for x in out]
@@ -126,14 +127,15 @@ def main():
     ap.add_argument("--level", nargs="+")
     ap.add_argument("--threads", type=int, default=2)
     ap.add_argument("--show", type=int, default=0, help="print so many wrong answers of each level")
+    ap.add_argument("--config", default=os.path.join(os.path.dirname(os.path.abspath(__file__)), "config.json"))
     ap.add_argument("--json")
     a = ap.parse_args()
-    sp, levels = spm.SentencePieceProcessor(model_file=a.tokenizer), a.file.removesuffix(".gguf") + ".levels.json"
-    with open(levels) as f:
-        names = a.level or list(json.load(f))
+    sp = spm.SentencePieceProcessor(model_file=a.tokenizer)
+    with open(a.config) as f:
+        names = a.level or list(json.load(f)["levels"])
     asked, out = questions(a.data, sp, a.limit), {}
     for name in names:
-        out[name] = measure(asked, ask(a.answer, a.file, levels, name, [q for _, _, q in asked], a.threads), sp, a.show)
+        out[name] = measure(asked, ask(a.answer, a.file, name, [q for _, _, q in asked], a.threads), sp, a.show)
         print(name, json.dumps(out[name], ensure_ascii=False), flush=True)
     if a.json:
         with open(a.json, "w") as f:

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Write a checkpoint as GGUF, and its levels as JSON beside it.
+"""Write a checkpoint as GGUF, its levels in it.
 
 usage: export.py CHECKPOINT.pt OUT.gguf --tokenizer F.model [--type F16|Q8_0|Q4_0|...] [--config F.json]
 
-Names of tensors and keys are those of published Gemma 3n files; `hearth.prompt_form` is ours (FORM.md). Quantised are the
+Names of tensors and keys are those of published Gemma 3n files; `hearth.prompt_form` (FORM.md) and `hearth.levels` are ours. Quantised are the
 matrices that quantisers touch (attention, FFN, both embeddings, PLE projections); the rest is F16, vectors and the
 coefficients of AltUp F32.
 """
@@ -87,6 +87,10 @@ def add_config(w, c):
     w.add_array(f"{p}.activation_sparsity_scale", [float(x) for x in torch.distributions.Normal(0, 1).icdf(s)])
 
 
+def add_levels(w, config):
+    w.add_string("hearth.levels", json.dumps({k: v for k, v in levels(config).items() if k != "full"}))
+
+
 def add_tokenizer(w, sp):
     """Kinds: 2 unknown, 3 control, 4 wherever it stands, 6 byte, 1 else. The token of a space is an ordinary piece."""
     words, scores, kinds, anywhere = [], [], [], set(train_tokenizer.symbols())
@@ -128,12 +132,13 @@ def main():
     a = ap.parse_args()
     config, sp = net.load_config(a.config), spm.SentencePieceProcessor(model_file=a.tokenizer)
     model = net.build(config, sp.GetPieceSize())
-    model.load_state_dict(torch.load(a.checkpoint, map_location="cpu")["model"])
+    model.load_state_dict(torch.load(a.checkpoint, map_location="cpu")["mean"])
     kind = gguf.GGMLQuantizationType[a.type]
     w = gguf.GGUFWriter(a.out, "gemma3n")
     w.add_name("hearth-mini")
     w.add_license("Apache-2.0")
     add_config(w, model.config)
+    add_levels(w, config)
     add_tokenizer(w, sp)
     for name, t in tensors(model):
         x, type_ = stored(name, np.ascontiguousarray(t), kind)
@@ -142,9 +147,6 @@ def main():
     w.write_kv_data_to_file()
     w.write_tensors_to_file()
     w.close()
-    with open(a.out.removesuffix(".gguf") + ".levels.json", "w") as f:
-        json.dump(levels(config), f)
-        f.write("\n")
 
 
 if __name__ == "__main__":

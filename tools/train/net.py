@@ -2,7 +2,7 @@
 """The model: transformers' Gemma3nForCausalLM holds the parameters, and a forward pass for training computes with them.
 
 Fast.forward() computes what transformers computes (check_net.py compares them), with three things that it cannot do:
-several conversations in one row, FFN widths and skipped layers chosen per step (MatFormer), and the layers that make no
+several conversations in one row with a beginning in common, FFN widths and skipped layers chosen per step (MatFormer), and the layers that make no
 KV only for the positions whose logits are wanted: those of answers. That is exact, because nothing else reads them.
 """
 import copy
@@ -60,6 +60,7 @@ def start(model, seed):
 
 
 def rms(x, w=None, eps=1e-6):
+    x = x.float()
     y = x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps)
     return y if w is None else y * w
 
@@ -79,10 +80,55 @@ def match(y, like):
     return y * (like.pow(2).mean(-1, keepdim=True).sqrt() * torch.rsqrt(y.pow(2).mean(-1, keepdim=True).clamp(min=1e-5)))
 
 
-class Fast(torch.nn.Module):
-    """See above. @hf: the model whose parameters it uses."""
+UNUSED = ("self_attn.k_proj", "self_attn.v_proj", "self_attn.k_norm")  # in layers that use the KV of others
 
-    def __init__(self, hf):
+
+def ffn(W, x, width, cut):
+    g = F.linear(x, W["mlp.gate_proj"][:width])
+    if cut > -10:
+        g = g.float()
+        g = F.relu(g - (g.mean(-1, keepdim=True) + g.std(-1, keepdim=True, unbiased=False) * cut))
+    return F.linear(gelu(g) * F.linear(x, W["mlp.up_proj"][:width]), W["mlp.down_proj"][:, :width])
+
+
+def decoder_layer(W, x, p, cos, sin, mask, k, v, heads, head_dim, width, cut):
+    """
+    One decoder layer. @W: its parameters by name. @x: four streams [B, T, D]; @p: [B, T, P]. @k, @v: those of the layer whose
+    KV it uses, or None where it makes its own. Return (streams, k, v). A function of tensors, so that it is compiled once
+    for all layers of a kind.
+    """
+    D = x[0].shape[-1]
+
+    def route(h):
+        return torch.tanh(F.linear(rms(h, W["altup.router_norm"]) / D, W["altup.modality_router"])).float()
+
+    c = F.linear(route(x[0]), W["altup.prediction_coefs"].clamp(-120, 120)).float()
+    z = [x[j] + sum(c[..., 4 * j + i:4 * j + i + 1] * x[i] for i in range(4)) for j in range(4)]
+    n = rms(z[0], W["input_layernorm"])
+    lau = n + rms(F.linear(F.linear(n, W["laurel.linear_left"]), W["laurel.linear_right"]), W["laurel.post_laurel_norm"])
+    B, T, _ = n.shape
+    q = turn(rms(F.linear(n, W["self_attn.q_proj"]).view(B, T, -1, head_dim), W["self_attn.q_norm"]).transpose(1, 2), cos, sin)
+    if k is None:
+        k = turn(rms(F.linear(n, W["self_attn.k_proj"]).view(B, T, -1, head_dim), W["self_attn.k_norm"]).transpose(1, 2), cos, sin)
+        v = rms(F.linear(n, W["self_attn.v_proj"]).view(B, T, -1, head_dim)).transpose(1, 2)
+        group = heads // k.shape[1]
+        k, v = k.repeat_interleave(group, 1), v.repeat_interleave(group, 1)
+    o = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=1.0)
+    att = rms(F.linear(o.transpose(1, 2).reshape(B, T, -1), W["self_attn.o_proj"]), W["post_attention_layernorm"])
+    b = (z[0] + att + lau) * 2 ** -0.5
+    o = b + rms(ffn(W, rms(b, W["pre_feedforward_layernorm"]), width, cut), W["post_feedforward_layernorm"])
+    s = F.linear(route(o), W["altup.correction_coefs"].clamp(-120, 120)).float() + 1
+    e = o - z[0]
+    x = [z[j] + e * s[..., j:j + 1] for j in range(4)]
+    q = gelu(F.linear(x[0] * W["altup.correct_output_scale"], W["per_layer_input_gate"])) * p
+    q = rms(F.linear(q, W["per_layer_projection"]), W["post_per_layer_input_norm"])
+    return [x[0]] + [y + q for y in x[1:]], k, v
+
+
+class Fast(torch.nn.Module):
+    """See above. @hf: the model whose parameters it uses. @compiled: decoder_layer through torch.compile."""
+
+    def __init__(self, hf, compiled=False):
         super().__init__()
         self.hf, self.cfg = hf, hf.config
         c = self.cfg
@@ -91,52 +137,16 @@ class Fast(torch.nn.Module):
         self.source = {k: max(i for i, x in enumerate(kinds) if x == k) for k in set(c.layer_types)}
         s = torch.tensor(c.activation_sparsity_pattern, dtype=torch.float32)
         self.cut = [float(x) for x in torch.distributions.Normal(0, 1).icdf(s)]
+        self.weights = [{n.removesuffix(".weight"): p for n, p in x.named_parameters()} for x in hf.model.layers]
+        for i in range(self.first_shared, c.num_hidden_layers):
+            self.weights[i] = {n: p for n, p in self.weights[i].items() if n not in UNUSED}
+        self.run = torch.compile(decoder_layer, dynamic=False) if compiled else decoder_layer
 
     def angles(self, pos, base):
         """@pos: [B, T] -> cos, sin of [B, 1, T, d/2]."""
         d = self.cfg.head_dim
         a = pos[:, None, :, None].float() * base ** (-torch.arange(0, d, 2, device=pos.device).float() / d)
         return a.cos(), a.sin()
-
-    def ffn(self, layer, i, x, width):
-        g = F.linear(x, layer.mlp.gate_proj.weight[:width])
-        if self.cut[i] > -10:
-            g = F.relu(g - (g.mean(-1, keepdim=True) + g.std(-1, keepdim=True, unbiased=False) * self.cut[i]))
-        return F.linear(gelu(g) * F.linear(x, layer.mlp.up_proj.weight[:width]), layer.mlp.down_proj.weight[:, :width])
-
-    def attend(self, layer, i, n, rope, mask, kv):
-        """@n: [B, T, D]. Layers with KV of their own put it into @kv under their number."""
-        a, c = layer.self_attn, self.cfg
-        B, T, _ = n.shape
-        q = turn(rms(F.linear(n, a.q_proj.weight).view(B, T, -1, c.head_dim), a.q_norm.weight).transpose(1, 2), *rope)
-        if i < self.first_shared:
-            k = rms(F.linear(n, a.k_proj.weight).view(B, T, -1, c.head_dim), a.k_norm.weight).transpose(1, 2)
-            v = rms(F.linear(n, a.v_proj.weight).view(B, T, -1, c.head_dim)).transpose(1, 2)
-            kv[i] = (turn(k, *rope), v)
-        k, v = kv[i if i < self.first_shared else self.source[c.layer_types[i]]]
-        group = c.num_attention_heads // c.num_key_value_heads
-        k, v = k.repeat_interleave(group, 1), v.repeat_interleave(group, 1)
-        o = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=1.0)
-        return F.linear(o.transpose(1, 2).reshape(B, T, -1), a.o_proj.weight)
-
-    def layer(self, i, x, p, rope, mask, kv, width):
-        """One decoder layer. @x: four streams [B, T, D]; @p: [B, T, P]."""
-        L, D = self.hf.model.layers[i], self.cfg.hidden_size
-        up = L.altup
-        route = lambda h: torch.tanh(F.linear(rms(h, up.router_norm.weight) / D, up.modality_router.weight))
-        c = F.linear(route(x[0]), up.prediction_coefs.weight.clamp(-120, 120))
-        z = [x[j] + sum(c[..., 4 * j + k:4 * j + k + 1] * x[k] for k in range(4)) for j in range(4)]
-        n = rms(z[0], L.input_layernorm.weight)
-        lau = n + rms(F.linear(F.linear(n, L.laurel.linear_left.weight), L.laurel.linear_right.weight), L.laurel.post_laurel_norm.weight)
-        att = rms(self.attend(L, i, n, rope, mask, kv), L.post_attention_layernorm.weight)
-        b = (z[0] + att + lau) * 2 ** -0.5
-        o = b + rms(self.ffn(L, i, rms(b, L.pre_feedforward_layernorm.weight), width), L.post_feedforward_layernorm.weight)
-        s = F.linear(route(o), up.correction_coefs.weight.clamp(-120, 120)) + 1
-        e = o - z[0]
-        x = [z[j] + e * s[..., j:j + 1] for j in range(4)]
-        q = gelu(F.linear(x[0] * up.correct_output_scale, L.per_layer_input_gate.weight)) * p
-        q = rms(F.linear(q, L.per_layer_projection.weight), L.post_per_layer_input_norm.weight)
-        return [x[0]] + [y + q for y in x[1:]]
 
     def inputs(self, ids):
         """@ids: [B, T] -> embedding [B, T, D], inputs of each layer [B, T, L, P]."""
@@ -155,7 +165,7 @@ class Fast(torch.nn.Module):
         """
         m, c, kv = self.hf.model, self.cfg, {}
         h, p = self.inputs(ids)
-        x = [h] + [match(F.linear(h, w.weight), h) for w in m.altup_projections]
+        x = [h] + [match(F.linear(h, w.weight).float(), h) for w in m.altup_projections]
         bases = {"full_attention": 1e6, "sliding_attention": 1e4}
         rope = {k: self.angles(pos, b) for k, b in bases.items()}
         mask = {"full_attention": full, "sliding_attention": near}
@@ -169,18 +179,23 @@ class Fast(torch.nn.Module):
                 mask = {k: v.gather(2, rows) for k, v in mask.items()}
             if i not in skip:
                 kind = c.layer_types[i]
-                x = self.layer(i, x, p[:, :, i], rope[kind], mask[kind], kv, width)
-        out = (x[0] + sum(match(F.linear(x[k + 1], w.weight), x[0]) for k, w in enumerate(m.altup_unembed_projections))) / 4
-        logits = F.linear(rms(out, m.norm.weight), m.embed_tokens.weight)
+                k, v = kv[self.source[kind]] if i >= self.first_shared else (None, None)
+                x, *kv[i] = self.run(self.weights[i], x, p[:, :, i].contiguous(), *rope[kind], mask[kind], k, v, c.num_attention_heads, c.head_dim, width, self.cut[i])
+        out = (x[0] + sum(match(F.linear(x[k + 1], w.weight).float(), x[0]) for k, w in enumerate(m.altup_unembed_projections))) / 4
+        logits = F.linear(rms(out, m.norm.weight), m.embed_tokens.weight).float()
         return 30 * torch.tanh(logits / 30)
 
 
-def masks(seg, window):
-    """@seg: [B, T], the number of the conversation at each place, 0 for none. Return (full, near), to be added to scores."""
+def masks(seg, window, pos=None, root=None):
+    """
+    Return (full, near) masks, to be added to scores. @seg: [B, T], the number of the piece at each place, 0 for none.
+    @root: the piece that a piece goes on from (default: none does). @pos: positions (default: places count).
+    """
     T = seg.shape[1]
     i = torch.arange(T, device=seg.device)
-    same = (seg[:, :, None] == seg[:, None, :]) & (i[:, None] >= i[None, :])
-    near = same & (i[:, None] - i[None, :] < window)
+    pos, root = i.expand_as(seg) if pos is None else pos, seg if root is None else root
+    same = ((seg[:, :, None] == seg[:, None, :]) | (root[:, :, None] == seg[:, None, :])) & (i[:, None] >= i[None, :])
+    near = same & (pos[:, :, None] - pos[:, None, :] < window)
     zero = torch.zeros((), dtype=torch.float32, device=seg.device)
     low = torch.full((), float("-inf"), device=seg.device)
     return torch.where(same, zero, low)[:, None], torch.where(near, zero, low)[:, None]

@@ -104,6 +104,23 @@ Test(doctor, compares_memory_with_what_a_model_needs)
     cr_assert_eq(f.level, DOCTOR_WARN);
 }
 
+Test(doctor, measures_how_fast_memory_is_read)
+{
+    struct doctor_finding f;
+
+    for (uint32_t threads = 0; threads <= 2; threads++) {
+        unsigned said = 0;
+        double gb_s = 0, tokens_s = 0;
+        doctor_speed(threads, &f);
+        cr_assert_eq(sscanf(f.text, "%u threads read %lf GB/s of memory: Gemma 3n E2B in 4 bits can make %lf tokens/s",
+                            &said, &gb_s, &tokens_s), 3, "%s", f.text);
+        cr_assert_eq(said, threads ? threads : 1);
+        cr_assert_gt(gb_s, 0);
+        cr_assert_float_eq(tokens_s, gb_s / 1.57, 1);
+        cr_assert_eq(f.level, f.help[0] ? DOCTOR_WARN : DOCTOR_OK);
+    }
+}
+
 Test(doctor, looks_for_a_socket, .init = make_root, .fini = remove_root)
 {
     struct sockaddr_un a = { .sun_family = AF_UNIX };

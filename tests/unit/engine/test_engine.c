@@ -97,6 +97,42 @@ Test(engine, refuses_more_tokens_than_the_embedding_has_rows)
     (void)close(fd);
 }
 
+Test(engine, takes_the_levels_that_the_file_brings)
+{
+    struct model_make s = model_make_gemma3n();
+
+    s.levels = "{\"little\": {\"width\": [32, 32, 32, 32, 32, 32], \"skip\": [4]}}";
+    struct engine *e = open_made(&s, &(struct engine_options){ .threads = 1 });
+    const struct level_table *t = engine_levels(e);
+    cr_assert_eq(t->n, 2);
+    cr_assert_str_eq(t->row[1].name, "little");
+    cr_assert_eq(t->row[1].width[5], 32);
+    cr_assert(t->row[1].skip[4]);
+    engine_free(e);
+}
+
+Test(engine, refuses_a_file_whose_levels_it_cannot_have)
+{
+    static const struct {
+        const char *levels, *says;
+    } bad[] = { { "{", "key 'hearth.levels'" },
+                { "{\"x\": {\"width\": [32, 32, 32, 32, 32, 32], \"skip\": [0]}}",
+                  "level 'x': 'skip' may name only" },
+                { "{\"x\": {\"width\": [1]}}", "level 'x'" } };
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct model_make s = model_make_gemma3n();
+        struct reason why = { "" };
+        struct engine *e = NULL;
+        s.levels = bad[i].levels;
+        const int fd = model_make_fd(&s);
+        cr_assert_eq(engine_open(fd, &(struct engine_options){ .threads = 1 }, &why, &e), ENGINE_E_REFUSED);
+        cr_assert_not_null(strstr(why.text, bad[i].says), "%s", why.text);
+        cr_assert_null(e);
+        (void)close(fd);
+    }
+}
+
 Test(engine, opening_gives_up_cleanly_at_each_allocation)
 {
     OOM_OR_SKIP();

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rule by rule: who gets a place, whose pages. Charges and estimates have files of their own; sched_world.c checks each plan. */
+/* Rule by rule: who gets a place, whose pages. Charges and estimates have files of their own; tools/sim/world.c checks each plan. */
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <stdio.h>
-#include "tests/unit/daemon/core/sched_world.h"
+#include "tools/sim/world.h"
 #include "tests/unit/oom.h"
 
 enum { NEVER = 1000000 };
@@ -46,7 +46,7 @@ Test(sched, a_full_queue_refuses_until_one_ends)
     cr_assert_eq(more.state, SCHED_OPENING);
     cr_assert_eq(more.arrived_ns, 5);
     sched_remove(&w.s, &more);
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 Test(sched, without_memory_for_an_app_a_request_is_not_added)
@@ -60,7 +60,7 @@ Test(sched, without_memory_for_an_app_a_request_is_not_added)
     oom_fail_at(0);
     cr_assert_null(r.app);
     cr_assert_eq(w.s.n_reqs, 0);
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 Test(sched, removing_again_or_what_was_never_added_is_harmless)
@@ -73,7 +73,7 @@ Test(sched, removing_again_or_what_was_never_added_is_harmless)
     sched_remove(&w.s, &r);
     sched_remove(&w.s, &r);
     cr_assert_eq(w.s.n_reqs, 0);
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 Test(sched, a_smaller_configuration_parks_and_keeps)
@@ -90,7 +90,7 @@ Test(sched, a_smaller_configuration_parks_and_keeps)
     cr_assert_eq(w.plan.n, 2);
     cr_assert_eq(w.s.n_state[SCHED_PARKED], 2, "with their KV");
     cr_assert_null(come(0, SCHED_INTERACTIVE, 10, 1), "but no more come");
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 Test(sched, states_have_names)
@@ -108,7 +108,7 @@ Test(sched, states_have_names)
     cr_assert_str_eq(sched_state_name(&a->sched), "parked");
     sched_reopen(&w.s, &a->sched);
     cr_assert_str_eq(sched_state_name(&a->sched), "queued");
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 /* ---- the model ---- */
@@ -134,7 +134,7 @@ Test(sched, without_a_model_nothing_runs_and_all_open_again)
     sched_opened(&w.s, &a->sched, 10, 0, 13, NEVER, 10);
     cr_assert(world_plan(&w));
     cr_assert(world_planned(&w, a));
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 Test(sched, a_cached_prompt_still_processes_its_last_token)
@@ -151,7 +151,7 @@ Test(sched, a_cached_prompt_still_processes_its_last_token)
     cr_assert_eq(r[2].prefilled_tokens, 19);
     for (int i = 0; i < 3; i++)
         sched_remove(&w.s, &r[i]);
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 /* ---- the plan ---- */
@@ -174,7 +174,7 @@ Test(sched, a_plan_is_sent_only_if_it_changed)
     sched_reopen(&w.s, &a->sched);
     sched_opened(&w.s, &a->sched, 300, 0, 320, NEVER, 1);
     cr_assert(world_plan(&w), "the worker knows the reopened one under another name");
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 Test(sched, running_ns_is_the_first_time_in_a_plan)
@@ -191,7 +191,7 @@ Test(sched, running_ns_is_the_first_time_in_a_plan)
     world_gone(&w, b);
     steps(2);
     cr_assert_eq(a->sched.running_ns, first);
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 /* ---- classes ---- */
@@ -215,7 +215,7 @@ Test(sched, a_higher_class_takes_the_next_step_and_lower_ones_keep_their_pages)
     world_plan(&w);
     cr_assert_eq(low->sched.state, SCHED_RUNNING);
     cr_assert_eq(low->sched.prefilled_tokens, 128, "it goes on where it was");
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 Test(sched, a_lower_class_runs_beside_a_few_and_instead_of_many)
@@ -232,7 +232,7 @@ Test(sched, a_lower_class_runs_beside_a_few_and_instead_of_many)
         }
         cr_assert(beside || many);
         cr_assert_eq(instead, many);
-        world_deinit(&w);
+        cr_assert(world_deinit(&w), "%s", w.broken.text);
     }
 }
 
@@ -251,7 +251,7 @@ Test(sched, within_an_app_the_first_is_served_first)
     world_gone(&w, r[0]);
     world_plan(&w);
     cr_assert(world_planned(&w, r[2]));
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 Test(sched, idleness_is_not_saved_up)
@@ -265,7 +265,7 @@ Test(sched, idleness_is_not_saved_up)
     const uint64_t from_ns = w.app_ns[0];
     steps(300);
     cr_assert_gt(w.app_ns[0] - from_ns, w.app_ns[1] * 8 / 10);
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 Test(sched, who_is_ahead_stays_ahead_when_it_comes_again_until_the_class_is_empty)
@@ -286,7 +286,7 @@ Test(sched, who_is_ahead_stays_ahead_when_it_comes_again_until_the_class_is_empt
     b = come(1, SCHED_INTERACTIVE, 300, 1);
     a = come(0, SCHED_INTERACTIVE, 300, 1);
     cr_assert_eq(a->sched.app->vtime[SCHED_INTERACTIVE], b->sched.app->vtime[SCHED_INTERACTIVE]);
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 Test(sched, idle_apps_are_remembered_up_to_a_limit)
@@ -307,7 +307,7 @@ Test(sched, idle_apps_are_remembered_up_to_a_limit)
     LIST_EACH(app, &w.s.apps, struct sched_app, node)
     n++;
     cr_assert_eq(n, SCHED_IDLE_APPS_MAX + 1);
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 Test(sched, the_newest_weight_counts_for_the_whole_app)
@@ -317,7 +317,7 @@ Test(sched, the_newest_weight_counts_for_the_whole_app)
     (void)world_come(&w, 0, 7, SCHED_BACKGROUND, 10, 10, 1);
     cr_assert_eq(a->sched.app->weight, 7);
     cr_assert_eq(a->sched.app->n_requests, 2);
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 Test(sched, a_place_changes_hands_after_a_slice_and_not_before)
@@ -338,7 +338,7 @@ Test(sched, a_place_changes_hands_after_a_slice_and_not_before)
         changes++;
     }
     cr_assert_gt(changes, 20);
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 Test(sched, a_newcomer_takes_a_place_of_an_app_with_many_at_once)
@@ -351,5 +351,5 @@ Test(sched, a_newcomer_takes_a_place_of_an_app_with_many_at_once)
     struct world_req *c = come(2, SCHED_INTERACTIVE, 10, 1);
     world_plan(&w);
     cr_assert(world_planned(&w, b) && world_planned(&w, c));
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }

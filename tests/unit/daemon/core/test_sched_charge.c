@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Charges, measured costs, and the prompt tokens of a step that follow from them. */
 #include <criterion/criterion.h>
-#include "tests/unit/daemon/core/sched_world.h"
+#include "tools/sim/world.h"
 
 enum { NEVER = 1000000 };
 static struct world w;
@@ -55,7 +55,7 @@ Test(sched_charge, charges_add_up_to_the_nanosecond)
     const uint64_t before = r[0]->sched.engine_ns;
     sched_charge(&w.s, done, 1, UINT64_MAX); /* a worker that lies */
     cr_assert_eq(r[0]->sched.engine_ns - before, SCHED_TOOK_MAX_NS);
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 Test(sched_charge, a_request_pays_for_its_tokens)
@@ -81,7 +81,7 @@ Test(sched_charge, a_request_pays_for_its_tokens)
     sched_charge(&w.s, mixed, 3, 11 * MS);
     cr_assert_eq(a->sched.engine_ns, 130 * MS);
     cr_assert_eq(c->sched.engine_ns, 30 * MS + MS / 2);
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 Test(sched_charge, who_ran_for_nothing_pays_alike)
@@ -94,7 +94,7 @@ Test(sched_charge, who_ran_for_nothing_pays_alike)
     cr_assert_eq(b->sched.engine_ns, 5);
     cr_assert_eq(w.s.prefill_tok_ns, 0, "and nothing is learnt");
     cr_assert_eq(w.s.decode_step_ns, 0);
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 Test(sched_charge, progress_counts_for_those_that_hold_pages)
@@ -116,7 +116,7 @@ Test(sched_charge, progress_counts_for_those_that_hold_pages)
     cr_assert_eq(a->sched.output_tokens, 1);
     cr_assert_eq(a->sched.pages, 0);
     cr_assert_eq(a->sched.engine_ns, 3 * MS, "but its time was used");
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 Test(sched_charge, costs_follow_the_machine)
@@ -141,7 +141,7 @@ Test(sched_charge, costs_follow_the_machine)
     w.prefill_ns = 0.5e6;
     steps(100);
     cr_assert_float_eq(w.s.prefill_tok_ns, 0.5e6, 0.1e6);
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 /* ---- prompt tokens of a step ---- */
@@ -163,7 +163,7 @@ Test(sched_charge, a_prompt_takes_whole_chunks_while_nobody_decodes_and_fits_the
     w.decode_ns = 100e6; /* no room at all */
     steps(50);
     cr_assert_eq(tokens_of(b), 8, "but it goes on");
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 Test(sched_charge, before_anything_is_measured_a_prompt_beside_answers_gets_little)
@@ -175,7 +175,7 @@ Test(sched_charge, before_anything_is_measured_a_prompt_beside_answers_gets_litt
     sched_charge(&w.s, &done, 1, 0); /* a clock that stood still */
     world_plan(&w);
     cr_assert_eq(tokens_of(b), 8);
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 Test(sched_charge, prompts_share_a_chunk_in_order_and_none_is_left_out)
@@ -188,7 +188,7 @@ Test(sched_charge, prompts_share_a_chunk_in_order_and_none_is_left_out)
     cr_assert_eq(tokens_of(c), 1);
     world_step(&w);
     cr_assert_gt(tokens_of(c), tokens_of(b), "it had least so far");
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 Test(sched_charge, a_class_that_is_paid_gets_a_quarter_of_the_chunk_beside_a_prompt)
@@ -203,7 +203,7 @@ Test(sched_charge, a_class_that_is_paid_gets_a_quarter_of_the_chunk_beside_a_pro
     cr_assert_eq(tokens_of(low), 32);
     cr_assert_geq(w.now_ns - from_ns, 40 * MS * 100 / 6, "when a step is owed, not before");
     cr_assert_leq(w.now_ns - from_ns, 40 * MS * 100 / 6 + 128 * MS);
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 Test(sched_charge, prompts_for_which_no_token_is_left_wait_without_pages)
@@ -222,5 +222,5 @@ Test(sched_charge, prompts_for_which_no_token_is_left_wait_without_pages)
     steps(300);
     for (int i = 0; i < 5; i++)
         cr_assert_gt(r[i]->sched.output_tokens, 0);
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <criterion/criterion.h>
 #include <math.h>
-#include "tests/unit/daemon/core/sched_world.h"
+#include "tools/sim/world.h"
 
 enum { NEVER = 1000000 };
 static struct world w;
@@ -40,7 +40,7 @@ Test(sched_estimate, says_unknown_before_anything_was_measured)
     cr_assert_eq(position(a, &ms), 0);
     cr_assert_eq(ms, 0);
     cr_assert_eq(sched_retry_ms(&w.s), 1000);
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 Test(sched_estimate, an_empty_place_means_next_and_the_time_of_the_own_prompt)
@@ -60,7 +60,7 @@ Test(sched_estimate, an_empty_place_means_next_and_the_time_of_the_own_prompt)
     world_step(&w);
     cr_assert_eq(position(a, &ms), 0);
     cr_assert_eq(ms, 0, "it has its first token");
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 Test(sched_estimate, knows_that_one_has_to_end_first_and_that_a_prompt_beside_answers_is_slower)
@@ -85,7 +85,7 @@ Test(sched_estimate, knows_that_one_has_to_end_first_and_that_a_prompt_beside_an
     a = world_come(&w, 9, 100, SCHED_INTERACTIVE, 1000, NEVER, 1);
     cr_assert_eq(position(a, &full), 0, "it is the next");
     cr_assert_leq(fabs(full - beside - 600.0), 60, "%u", full);
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 Test(sched_estimate, grows_with_the_position_in_the_queue)
@@ -114,7 +114,7 @@ Test(sched_estimate, grows_with_the_position_in_the_queue)
             if (position(r[k], &other_ms) > n) cr_assert_gt(other_ms, ms);
         }
     }
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 Test(sched_estimate, is_the_order_in_which_places_are_given)
@@ -133,7 +133,7 @@ Test(sched_estimate, is_the_order_in_which_places_are_given)
     cr_assert_eq(n_before, 4);
     cr_assert_eq(position(r[0], NULL), 0);
     cr_assert_gt(position(r[1], NULL), 5, "the second of an app comes after the first of each");
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 Test(sched_estimate, a_lower_class_is_behind_all_of_a_higher_one)
@@ -144,7 +144,7 @@ Test(sched_estimate, a_lower_class_is_behind_all_of_a_higher_one)
     world_plan(&w);
     cr_assert_eq(position(come(2, SCHED_BACKGROUND, NEVER), NULL), 2);
     cr_assert_eq(position(come(3, SCHED_BACKGROUND, NEVER), NULL), 3, "the places are not for it");
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 Test(sched_estimate, a_full_queue_is_retried_when_a_request_may_have_ended)
@@ -158,9 +158,9 @@ Test(sched_estimate, a_full_queue_is_retried_when_a_request_may_have_ended)
     cr_assert_leq(fabs(sched_retry_ms(&w.s) - 490 * 11.5), 200, "%u", sched_retry_ms(&w.s));
     measure();
     cr_assert_leq(sched_retry_ms(&w.s), 60000);
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
     world_init(&w, &config, 100);
     measure(); /* one of 50 ms + 50 * 11 ms */
     cr_assert_leq(fabs(sched_retry_ms(&w.s) - 600.0), 30);
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Pages: who fits, who gives up its KV. */
 #include <criterion/criterion.h>
-#include "tests/unit/daemon/core/sched_world.h"
+#include "tools/sim/world.h"
 
 enum { NEVER = 1000000 };
 static struct world w;
@@ -49,7 +49,7 @@ Test(sched_pick, who_does_not_fit_waits_and_small_ones_do_not_overtake_it)
     world_gone(&w, a);
     world_plan(&w);
     cr_assert(world_planned(&w, b) && world_planned(&w, c));
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 Test(sched_pick, a_higher_class_takes_the_pages_of_the_lowest_and_youngest_first)
@@ -80,7 +80,7 @@ Test(sched_pick, a_higher_class_takes_the_pages_of_the_lowest_and_youngest_first
     world_gone(&w, mid);
     steps(5);
     cr_assert_gt(low3->sched.output_tokens, made, "it goes on");
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 Test(sched_pick, nobody_is_evicted_in_vain)
@@ -97,7 +97,7 @@ Test(sched_pick, nobody_is_evicted_in_vain)
     steps(200);
     cr_assert_eq(w.n_evicted, 0);
     cr_assert_eq(mid->sched.state, SCHED_QUEUED);
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 Test(sched_pick, many_small_ones_are_evicted_over_several_plans)
@@ -115,7 +115,7 @@ Test(sched_pick, many_small_ones_are_evicted_over_several_plans)
     world_plan(&w);
     cr_assert_eq(w.plan.n_evict, 64);
     cr_assert(world_planned(&w, high));
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 Test(sched_pick, an_app_does_not_evict_its_own_requests_of_the_class)
@@ -126,7 +126,7 @@ Test(sched_pick, an_app_does_not_evict_its_own_requests_of_the_class)
     (void)come(0, SCHED_INTERACTIVE, 10, 60);
     steps(2000);
     cr_assert_eq(w.n_evicted, 0);
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 Test(sched_pick, within_a_class_eviction_waits_for_a_slice_and_the_cost_of_it)
@@ -140,7 +140,7 @@ Test(sched_pick, within_a_class_eviction_waits_for_a_slice_and_the_cost_of_it)
     cr_assert(evicts(a));
     cr_assert_gt(a->sched.engine_ns, SCHED_SLICE_NS + 500 * MS);
     cr_assert_lt(a->sched.engine_ns, SCHED_SLICE_NS + 600 * MS);
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 Test(sched_pick, a_quota_of_pages_limits_its_app_and_hinders_nobody_else)
@@ -163,7 +163,7 @@ Test(sched_pick, a_quota_of_pages_limits_its_app_and_hinders_nobody_else)
     world_gone(&w, a[0]);
     world_plan(&w);
     cr_assert(world_planned(&w, a[2]));
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 Test(sched_pick, within_a_quota_the_own_lower_class_gives_way)
@@ -178,7 +178,7 @@ Test(sched_pick, within_a_quota_the_own_lower_class_gives_way)
     cr_assert(world_planned(&w, high));
     cr_assert(evicts(low));
     cr_assert_not(evicts(other), "the younger, but not of this app");
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 Test(sched_pick, within_an_app_who_holds_pages_goes_on_first)
@@ -199,7 +199,7 @@ Test(sched_pick, within_an_app_who_holds_pages_goes_on_first)
     world_gone(&w, b);
     world_plan(&w);
     cr_assert(world_planned(&w, younger));
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 Test(sched_pick, a_paused_request_keeps_its_pages_and_leaves_its_place_to_others)
@@ -219,7 +219,7 @@ Test(sched_pick, a_paused_request_keeps_its_pages_and_leaves_its_place_to_others
     a->sched.paused = false;
     world_plan(&w);
     cr_assert(world_planned(&w, a));
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 Test(sched_pick, a_pause_is_not_saved_up)
@@ -234,7 +234,7 @@ Test(sched_pick, a_pause_is_not_saved_up)
     const uint64_t a_ns = w.app_ns[0], b_ns = w.app_ns[1];
     steps(400);
     cr_assert_gt((w.app_ns[1] - b_ns) * 10, (w.app_ns[0] - a_ns) * 8);
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 Test(sched_pick, requests_that_pause_and_go_on_at_any_time_do_no_harm)
@@ -253,7 +253,7 @@ Test(sched_pick, requests_that_pause_and_go_on_at_any_time_do_no_harm)
         r[i]->sched.paused = false;
     steps(50);
     cr_assert_gt(w.plan.n, 0);
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 Test(sched_pick, what_can_never_fit_waits_and_hinders_nobody)
@@ -267,7 +267,7 @@ Test(sched_pick, what_can_never_fit_waits_and_hinders_nobody)
     cr_assert(world_planned(&w, a));
     cr_assert_eq(huge->sched.state, SCHED_QUEUED);
     cr_assert_eq(over->sched.state, SCHED_QUEUED);
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 Test(sched_pick, an_app_far_ahead_is_cut_to_one_place_while_others_have_work)
@@ -289,5 +289,5 @@ Test(sched_pick, an_app_far_ahead_is_cut_to_one_place_while_others_have_work)
     world_gone(&w, b);
     world_plan(&w);
     cr_assert_eq(w.plan.n, 10, "alone it has them again");
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }

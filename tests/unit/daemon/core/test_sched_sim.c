@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the scheduler promises, over thousands of steps. sched_world.c checks each plan besides. */
+/* What the scheduler promises, over thousands of steps. tools/sim/world.c checks each plan besides. */
 #include <criterion/criterion.h>
 #include <math.h>
-#include "tests/unit/daemon/core/sched_world.h"
+#include "tools/sim/world.h"
 
 static const struct sched_config config = {
     .queue_max = 256, .running_max = 8, .step_target_ns = 40 * MS, .chunk_max = 128
@@ -36,7 +36,7 @@ static void eight_apps(uint32_t running_max, uint32_t prompt, uint32_t output)
 
     c.running_max = running_max;
     world_init(&w, &c, POOL);
-    w.ended = again;
+    w.hooks.ended = again;
     for (uint32_t app = 0; app < 8; app++)
         for (uint32_t i = 0; i < (app == 3 ? 40 : 1); i++)
             cr_assert(world_come(&w, app, 100, SCHED_INTERACTIVE, prompt, output, 10));
@@ -44,7 +44,7 @@ static void eight_apps(uint32_t running_max, uint32_t prompt, uint32_t output)
         world_step(&w);
     cr_assert_geq(jain(w.app_ns, 8), 0.95, "%u places, %u+%u tokens: %f", running_max, prompt,
                   output, jain(w.app_ns, 8));
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 Test(sched_sim, an_app_with_forty_requests_gets_no_more_than_an_app_with_one)
@@ -66,14 +66,14 @@ Test(sched_sim, short_and_long_requests_share_alike)
         struct sched_config c = config;
         c.running_max = places[k];
         world_init(&w, &c, POOL);
-        w.ended =
+        w.hooks.ended =
             again; /* one request after another: none of the apps has one that waits all the time */
         for (uint32_t app = 0; app < 8; app++)
             (void)world_come(&w, app, 100, SCHED_INTERACTIVE, 20 + 200 * app, 5 + 40 * app, 10);
         for (int i = 0; i < 40000; i++)
             world_step(&w);
         cr_assert_geq(jain(w.app_ns, 8), 0.95, "%u places: %f", places[k], jain(w.app_ns, 8));
-        world_deinit(&w);
+        cr_assert(world_deinit(&w), "%s", w.broken.text);
     }
 }
 
@@ -95,7 +95,7 @@ Test(sched_sim, weights_divide_the_time_within_five_percent)
             cr_assert_lt(fabs(part / (weight[app] / 7.0) - 1), 0.05, "%u places, weight %u: %f",
                          places[k], weight[app], part);
         }
-        world_deinit(&w);
+        cr_assert(world_deinit(&w), "%s", w.broken.text);
     }
 }
 
@@ -108,7 +108,7 @@ static void full_load(uint32_t running_max, uint32_t n_higher, bool realtime, bo
 
     c.running_max = running_max;
     world_init(&w, &c, POOL);
-    w.ended = again;
+    w.hooks.ended = again;
     w.lags = lags;
     for (uint32_t i = 0; i < n_higher; i++)
         (void)world_come(&w, 1 + i, 100, realtime ? SCHED_REALTIME : SCHED_INTERACTIVE, 100, 200,
@@ -124,7 +124,7 @@ static void full_load(uint32_t running_max, uint32_t n_higher, bool realtime, bo
     cr_assert_leq(part, 0.13, "%u places, %u requests, %d %d, prompt %u: %f", running_max, n_higher,
                   realtime, lags, prompt, part);
     if (realtime) cr_assert_geq((double)w.class_ns[SCHED_INTERACTIVE], 0.05 * (double)w.took_ns);
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 Test(sched_sim, background_keeps_a_twentieth_of_the_time_under_full_load)
@@ -157,13 +157,13 @@ Test(sched_sim, a_higher_class_waits_for_a_lower_one_no_longer_than_a_step)
         cr_assert_leq(w.now_ns - from_ns, config.step_target_ns, "and that step is a short one");
     }
     cr_assert_gt(n_alone, 100, "it did have to wait");
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 Test(sched_sim, an_interactive_arrival_is_in_the_next_plan)
 {
     world_init(&w, &config, POOL);
-    w.ended = again;
+    w.hooks.ended = again;
     for (uint32_t i = 0; i < 20; i++)
         (void)world_come(&w, i % 5, 100, SCHED_BACKGROUND, 4000, 50, 300); /* more than the pool */
     for (int i = 0; i < 4000; i++) {
@@ -178,7 +178,7 @@ Test(sched_sim, an_interactive_arrival_is_in_the_next_plan)
             world_step(&w);
         world_gone(&w, r);
     }
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 /* ---- everything at once ---- */
@@ -197,7 +197,7 @@ static void storm(bool lags, uint32_t pool, uint64_t seed)
     world_init(&w, &config, pool);
     w.lags = lags;
     w.random += seed;
-    w.ended = note_end;
+    w.hooks.ended = note_end;
     uint64_t n_came = 0, n_refused = 0;
     for (int i = 0; i < 3000; i++) {
         for (uint32_t k = world_random(&w, 40) == 0 ? world_random(&w, 20) : 0; k > 0; k--) {
@@ -226,7 +226,7 @@ static void storm(bool lags, uint32_t pool, uint64_t seed)
     cr_assert_eq(w.n_ended, n_came);
     cr_assert_eq(w.charged_ns, w.took_ns);
     cr_assert_gt(n_refused, 0, "the queue was full at times");
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 Test(sched_sim, a_storm_ends_with_everybody_served_and_all_time_charged)
@@ -240,7 +240,7 @@ Test(sched_sim, a_storm_ends_with_everybody_served_and_all_time_charged)
 Test(sched_sim, two_apps_that_do_not_fit_together_both_get_on)
 {
     world_init(&w, &config, 100);
-    w.ended = note_end;
+    w.hooks.ended = note_end;
     for (uint32_t app = 0; app < 2; app++)
         (void)world_come(&w, app, 100, SCHED_INTERACTIVE, 2000, 3000, 60);
     uint64_t last = 0, closest = UINT64_MAX, seen = 0;
@@ -256,7 +256,7 @@ Test(sched_sim, two_apps_that_do_not_fit_together_both_get_on)
     cr_assert_geq(closest, 2 * SCHED_SLICE_NS, "but not before the other has got on");
     const double useful_ns = 2 * (2000 * 0.5e6 + 3000 * 11e6);
     cr_assert_lt((double)w.took_ns, 2.2 * useful_ns, "most of the work is not repeated");
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 Test(sched_sim, an_interactive_stream_and_background_settle_in_a_small_pool)
@@ -278,7 +278,7 @@ Test(sched_sim, an_interactive_stream_and_background_settle_in_a_small_pool)
     cr_assert_gt(w.n_evicted, 0);
     cr_assert_leq(w.n_evicted, 10, "once for each that came");
     (void)low;
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
 Test(sched_sim, the_same_events_give_the_same_plans)
@@ -303,5 +303,5 @@ Test(sched_sim, a_steady_load_needs_few_new_plans)
     for (int i = 0; i < 10000; i++)
         world_step(&w);
     cr_assert_leq(w.n_plans_sent - before, 100, "%zu plans", (size_t)(w.n_plans_sent - before));
-    world_deinit(&w);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
 }

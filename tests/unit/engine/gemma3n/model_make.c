@@ -65,6 +65,7 @@ void model_make_keys(const struct model_make *s, struct gguf_make *m)
     add_u32(&b, "attention.value_length", s->head_size);
     add_u32(&b, "attention.sliding_window", s->window);
     add_u32(&b, "attention.sliding_window_pattern", s->period);
+    if (s->levels) gguf_make_text(m, "hearth.levels", s->levels);
     if (s->gemma3) return;
     add_u32(&b, "attention.shared_kv_layers", s->shared);
     add_u32(&b, "embedding_length_per_layer_input", s->ple);

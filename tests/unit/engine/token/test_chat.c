@@ -59,7 +59,7 @@ static void check_render(const struct chat_turn *turns, size_t n, bool answer, c
     size_t n_ids;
     struct reason why = { "" };
 
-    cr_assert_eq(chat_render(&chat, t, turns, n, answer, ids, IDS_MAX, &n_ids, &why), 0, "%s",
+    cr_assert_eq(chat_render(&chat, t, CHAT_NO_TOOLS, turns, n, answer, ids, IDS_MAX, &n_ids, &why), 0, "%s",
                  why.text);
     check(ids, n_ids, want);
 }
@@ -124,7 +124,7 @@ Test(chat, a_users_text_makes_no_mark_of_a_turn, .init = setup, .fini = drop)
     };
     size_t n, controls[6] = { 0 };
 
-    cr_assert_eq(chat_render(&chat, t, turns, 4, true, ids, IDS_MAX, &n, NULL), 0);
+    cr_assert_eq(chat_render(&chat, t, CHAT_NO_TOOLS, turns, 4, true, ids, IDS_MAX, &n, NULL), 0);
     for (size_t i = 0; i < n; i++)
         if (ids[i] < 6) controls[ids[i]]++;
     cr_assert_eq(controls[BOS], 1u);
@@ -142,9 +142,9 @@ Test(chat, an_answer_given_as_tokens_is_kept_and_ends_once, .init = setup, .fini
     uint32_t first[IDS_MAX];
     size_t n, n_first;
 
-    cr_assert_eq(chat_render(&chat, t, turns, 1, true, first, IDS_MAX, &n_first, NULL), 0);
+    cr_assert_eq(chat_render(&chat, t, CHAT_NO_TOOLS, turns, 1, true, first, IDS_MAX, &n_first, NULL), 0);
     for (turns[1].n_ids = 2; turns[1].n_ids <= 4; turns[1].n_ids++) {
-        cr_assert_eq(chat_render(&chat, t, turns, 3, true, ids, IDS_MAX, &n, NULL), 0);
+        cr_assert_eq(chat_render(&chat, t, CHAT_NO_TOOLS, turns, 3, true, ids, IDS_MAX, &n, NULL), 0);
         cr_assert_arr_eq(ids, first, n_first * sizeof(*ids),
                          "the prompt of the answer is its prefix");
         cr_assert_arr_eq(ids + n_first, answer, 3 * sizeof(*ids), "and the answer follows");
@@ -196,7 +196,7 @@ Test(chat, refuses_turns_in_another_order, .init = setup, .fini = drop)
         for (int k = 0; k < 4; k++)
             turns[k] = turn((enum chat_role)cases[i].roles[k], "us");
         cr_assert_eq(
-            chat_render(&chat, t, turns, cases[i].n, cases[i].answer, ids, IDS_MAX, &n, &why),
+            chat_render(&chat, t, CHAT_NO_TOOLS, turns, cases[i].n, cases[i].answer, ids, IDS_MAX, &n, &why),
             CHAT_E_TURNS, "case %zu", i);
         cr_assert_not_null(strstr(why.text, cases[i].says), "'%s' should say '%s'", why.text,
                            cases[i].says);
@@ -213,10 +213,10 @@ Test(chat, refuses_tokens_that_are_no_answer, .init = setup, .fini = drop)
     size_t n;
     struct reason why;
 
-    cr_assert_eq(chat_render(&chat, t, turns, 3, true, ids, IDS_MAX, &n, &why), CHAT_E_TURNS);
+    cr_assert_eq(chat_render(&chat, t, CHAT_NO_TOOLS, turns, 3, true, ids, IDS_MAX, &n, &why), CHAT_E_TURNS);
     cr_assert_not_null(strstr(why.text, "message 1 has tokens"), "%s", why.text);
     turns[0] = turns[2];
-    cr_assert_eq(chat_render(&chat, t, turns, 3, true, ids, IDS_MAX, &n, &why), CHAT_E_TURNS);
+    cr_assert_eq(chat_render(&chat, t, CHAT_NO_TOOLS, turns, 3, true, ids, IDS_MAX, &n, &why), CHAT_E_TURNS);
     cr_assert_not_null(strstr(why.text, "message 2 has tokens"), "%s", why.text);
 }
 
@@ -225,14 +225,14 @@ Test(chat, says_how_many_tokens_there_would_be, .init = setup, .fini = drop)
     const struct chat_turn turns[] = { turn(CHAT_ROLE_USER, "the user in") };
     size_t n, n_full;
 
-    cr_assert_eq(chat_render(&chat, t, turns, 1, true, ids, IDS_MAX, &n, NULL), 0);
+    cr_assert_eq(chat_render(&chat, t, CHAT_NO_TOOLS, turns, 1, true, ids, IDS_MAX, &n, NULL), 0);
     for (size_t max = 0; max < n; max++) {
         ids[max] = 9999;
-        cr_assert_eq(chat_render(&chat, t, turns, 1, true, ids, max, &n_full, NULL), CHAT_E_FULL);
+        cr_assert_eq(chat_render(&chat, t, CHAT_NO_TOOLS, turns, 1, true, ids, max, &n_full, NULL), CHAT_E_FULL);
         cr_assert_eq(n_full, n);
         cr_assert_eq(ids[max], 9999u, "nothing is written behind the end");
     }
-    cr_assert_eq(chat_render(&chat, t, turns, 1, true, ids, n, &n_full, NULL), 0,
+    cr_assert_eq(chat_render(&chat, t, CHAT_NO_TOOLS, turns, 1, true, ids, n, &n_full, NULL), 0,
                  "it fits exactly");
 }
 
@@ -244,7 +244,7 @@ Test(chat, refuses_a_text_that_is_too_long, .init = setup, .fini = drop)
     struct reason why;
 
     memset(text, 'a', TOKENIZER_TEXT_MAX);
-    cr_assert_eq(chat_render(&chat, t, &one, 1, true, ids, IDS_MAX, &n, &why), CHAT_E_LONG);
+    cr_assert_eq(chat_render(&chat, t, CHAT_NO_TOOLS, &one, 1, true, ids, IDS_MAX, &n, &why), CHAT_E_LONG);
     cr_assert_not_null(strstr(why.text, "more than 1048576 bytes"), "%s", why.text);
     cr_assert_eq(chat_raw(t, text, TOKENIZER_TEXT_MAX, ids, IDS_MAX, &n, &why), CHAT_E_FULL,
                  "that alone would be read");
@@ -274,7 +274,7 @@ Test(chat, a_model_without_template_is_asked_in_the_plain_form)
     cr_assert_str_eq(chat_form_name(chat.form), "plain");
     cr_assert_str_eq(chat_stop(&chat), "\n");
     cr_assert(chat_leading_space(&chat));
-    cr_assert_eq(chat_render(&chat, t, &one, 1, true, ids, IDS_MAX, &n, NULL), 0);
+    cr_assert_eq(chat_render(&chat, t, CHAT_NO_TOOLS, &one, 1, true, ids, IDS_MAX, &n, NULL), 0);
     cr_assert_eq(ids[0], (uint32_t)BOS);
     check(ids + n - 7, 7, "\nQ: the\nA:");
     drop();
@@ -326,7 +326,7 @@ Test(chat, gives_up_cleanly_at_each_allocation, .init = setup, .fini = drop)
     OOM_OR_SKIP();
     for (;; k++) {
         oom_fail_at(k);
-        const int r = chat_render(&chat, t, turns, 2, true, ids, IDS_MAX, &n, NULL);
+        const int r = chat_render(&chat, t, CHAT_NO_TOOLS, turns, 2, true, ids, IDS_MAX, &n, NULL);
         if (!oom_happened()) break;
         cr_assert_eq(r, -ENOMEM, "allocation %u", k);
     }

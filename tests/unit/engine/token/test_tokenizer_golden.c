@@ -139,7 +139,7 @@ static void check_turns(struct tokenizer *t, const json_t *want)
     uint32_t ids[100];
     size_t n;
 
-    cr_assert_eq(chat_render(&c, t, &turn, 1, true, ids, 100, &n, NULL), 0);
+    cr_assert_eq(chat_render(&c, t, CHAT_NO_TOOLS, &turn, 1, true, ids, 100, &n, NULL), 0);
     cr_assert_eq(n, json_array_size(want));
     for (size_t i = 0; i < n; i++)
         cr_assert_eq(ids[i], (uint32_t)json_integer_value(json_array_get(want, i)), "token %zu", i);
