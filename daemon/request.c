@@ -480,7 +480,7 @@ void request_info(const struct request *r, uint64_t now_ns, Hearth__RequestInfo 
     out->cached_tokens = cached(r);
     out->prefilled_tokens = r->sched.prefilled_tokens;
     out->output_tokens = (uint32_t)r->n_ids;
-    out->level = (char *)(size_t)r->level;
+    out->level = (char *)(size_t)(r->n_ids == 0 ? r->prompt_level : r->level);
     out->age_us = (now_ns - r->sched.arrived_ns) / 1000;
     out->engine_us = r->sched.engine_ns / 1000;
     out->replays = r->crashes;
