@@ -121,6 +121,7 @@ static int run_cases(struct bench *b)
 
     for (size_t i = 0; i < sizeof(types) / sizeof(types[0]) && r == 0; i++)
         if (wanted(b->o, types[i])) r = kernel_cases_matmul(b->k, types[i], time_case, b);
+    if (r == 0 && !b->o->type) r = kernel_cases_units(b->k, time_case, b);
     if (r == 0 && !b->o->type) r = kernel_cases_others(b->k, time_case, b);
     return r < 0 ? err_pass(r) : 0;
 }

@@ -85,7 +85,7 @@ static int product_new(struct product *p, enum quant_type type)
     if (!p->k->packed) return 0;
     p->packed = memory(matrix_packed_bytes(&p->m));
     if (!p->packed) return err_raise(-ENOMEM);
-    matrix_pack_tiles(&p->m, 0, matrix_tiles(rows), p->packed);
+    matrix_pack_tiles(&p->m, 0, matrix_tiles(&p->m), p->packed);
     matrix_set_packed(&p->m, p->packed);
     for (size_t i = 0; i < TOKENS; i++)
         p->k->quantise(p->x.f + i * COLS, COLS, p->x.q + i * COLS, p->x.d + i * COLS / 32,

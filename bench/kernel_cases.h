@@ -30,6 +30,10 @@ struct kernel_case {
 int kernel_cases_matmul(const struct kernels *k, enum quant_type type,
                         void (*visit)(void *context, const struct kernel_case *c), void *context);
 
+/** kernel_cases_units() - the products of a sparse FFN, with 5 % of the units; none for a set that is not packed. Return: 0; -ENOMEM. */
+int kernel_cases_units(const struct kernels *k,
+                       void (*visit)(void *context, const struct kernel_case *c), void *context);
+
 /** kernel_cases_others() - attention, norms, quantising, and the other functions of a set. Return: 0; -ENOMEM. */
 int kernel_cases_others(const struct kernels *k,
                         void (*visit)(void *context, const struct kernel_case *c), void *context);

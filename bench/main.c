@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* hearth-bench: measures the engine, its kernels, and the memory of this machine. */
+/* hearth-bench: measures the engine, its kernels, the memory of this machine, and servers under load. */
 #include <errno.h>
 #include <sched.h>
 #include <stdio.h>
@@ -10,6 +10,7 @@
 #include "bench/engine_bench.h"
 #include "bench/kernel_bench.h"
 #include "bench/options.h"
+#include "bench/service.h"
 #include "bench/stats.h"
 
 static uint32_t cpus_allowed(void)
@@ -52,6 +53,8 @@ static int run(const struct options *o, struct reason *why)
         return kernel_bench_run(o, stdout, why);
     case OPTIONS_BANDWIDTH:
         return run_bandwidth(o);
+    case OPTIONS_SERVICE:
+        return service_run(o, stdout, why);
     }
     return err_raise(-EINVAL);
 }

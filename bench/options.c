@@ -13,6 +13,7 @@ static const char help[] =
     "usage: hearth-bench engine MODEL --prompt-tokens N --gen-tokens N [options]\n"
     "       hearth-bench kernels [options]\n"
     "       hearth-bench bandwidth [options]\n"
+    "       hearth-bench service --scenario FILE [--socket PATH | --http PORT] [--json]\n"
     "\n"
     "engine: how fast a model is loaded, reads a prompt and writes an answer; each number of "
     "tokens per\n"
@@ -35,13 +36,25 @@ static const char help[] =
     "\n"
     "bandwidth: how fast threads read memory.\n"
     "\n"
-    "For all of them:\n"
+    "service: a load of many apps against a running server: for each group of the scenario how long "
+    "it\n"
+    "takes to the first token, what it got, how evenly its apps shared, and which errors it had. "
+    "Each app\n"
+    "is a process; what is in flight when the time is over is cancelled. tools/scenarios/ has "
+    "scenarios,\n"
+    "docs/SCHEDULING.md their settings. bench/peer/serve-compare runs one against two servers.\n"
+    "  --scenario FILE    what is asked, when and by whom\n"
+    "  --socket PATH      of hearthd (default: where libhearth looks)\n"
+    "  --http PORT        instead of hearthd: llama-server on this machine\n"
+    "\n"
+    "For engine, kernels and bandwidth:\n"
     "  --threads T        default: one per CPU that this process may run on; kernels always use "
     "one\n"
     "  --kernels SET      auto (default), c, or a set of this CPU: avx2, avx512-vnni, ...\n"
     "  --runs R           measurements of which the median is taken (default 5)\n"
     "  --mib M            size of the buffer for the bandwidth (default 512, it must exceed the "
     "caches)\n"
+    "For all of them:\n"
     "  --json             one JSON object instead of a table\n"
     "\n"
     "Exit status: 0 done, 1 refused or failed, 2 wrong usage.\n";
@@ -50,6 +63,8 @@ const char *options_help(void)
 {
     return help;
 }
+
+enum { MACHINE = 1 << OPTIONS_ENGINE | 1 << OPTIONS_KERNELS | 1 << OPTIONS_BANDWIDTH };
 
 /* Options with a number: where it goes, and what it may be. */
 static const struct number {
@@ -65,9 +80,10 @@ static const struct number {
     { "seqs", offsetof(struct options, seqs), 1, OPTIONS_SEQS_MAX, 1 << OPTIONS_ENGINE },
     { "context", offsetof(struct options, context), 1, TOKENS_MAX, 1 << OPTIONS_ENGINE },
     { "chunk", offsetof(struct options, chunk), 1, CHUNK_MAX, 1 << OPTIONS_ENGINE },
-    { "threads", offsetof(struct options, threads), 1, THREADS_MAX, ~0u },
-    { "runs", offsetof(struct options, runs), 1, OPTIONS_RUNS_MAX, ~0u },
-    { "mib", offsetof(struct options, mib), 1, BANDWIDTH_MIB_MAX, ~0u },
+    { "threads", offsetof(struct options, threads), 1, THREADS_MAX, MACHINE },
+    { "runs", offsetof(struct options, runs), 1, OPTIONS_RUNS_MAX, MACHINE },
+    { "mib", offsetof(struct options, mib), 1, BANDWIDTH_MIB_MAX, MACHINE },
+    { "http", offsetof(struct options, http), 1, 65535, 1 << OPTIONS_SERVICE },
     { "ms", offsetof(struct options, ms), 1, MS_MAX, 1 << OPTIONS_KERNELS },
 };
 
@@ -79,6 +95,8 @@ static const struct text {
     { "level", offsetof(struct options, level), 1 << OPTIONS_ENGINE },
     { "kernels", offsetof(struct options, kernels), 1 << OPTIONS_ENGINE | 1 << OPTIONS_KERNELS },
     { "type", offsetof(struct options, type), 1 << OPTIONS_KERNELS },
+    { "socket", offsetof(struct options, socket), 1 << OPTIONS_SERVICE },
+    { "scenario", offsetof(struct options, scenario), 1 << OPTIONS_SERVICE },
 };
 
 enum {
@@ -148,6 +166,10 @@ static int check(const struct options *o, struct reason *why)
     else if (o->command == OPTIONS_ENGINE && o->prompt_tokens == 0 && o->gen_tokens == 0)
         reason_set(why, "engine: --prompt-tokens and --gen-tokens are both 0, so there is nothing "
                         "to measure");
+    else if (o->command == OPTIONS_SERVICE && !o->scenario)
+        reason_set(why, "service: give a --scenario");
+    else if (o->command == OPTIONS_SERVICE && o->socket && o->http)
+        reason_set(why, "service: --socket and --http are two servers: give one of them");
     else
         return 0;
     return OPTIONS_E_REFUSED;
@@ -155,14 +177,15 @@ static int check(const struct options *o, struct reason *why)
 
 static int find_command(const char *name, enum options_command *ret, struct reason *why)
 {
-    static const char *const names[] = { "--help", "engine", "kernels", "bandwidth" };
+    static const char *const names[] = { "--help", "engine", "kernels", "bandwidth",
+                                         "service" };
 
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 5; i++)
         if (name && strcmp(name, names[i]) == 0) {
             *ret = (enum options_command)i;
             return 0;
         }
-    reason_set(why, "%s%s%s: give engine, kernels or bandwidth", name ? "'" : "no command",
+    reason_set(why, "%s%s%s: give engine, kernels, bandwidth or service", name ? "'" : "no command",
                name ? name : "", name ? "' is not a command" : "");
     return OPTIONS_E_REFUSED;
 }

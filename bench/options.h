@@ -6,7 +6,13 @@
 #include "base/reason.h"
 
 enum { OPTIONS_E_REFUSED = 1 }; /* outcome: the reason says what is wrong with them */
-enum options_command { OPTIONS_HELP, OPTIONS_ENGINE, OPTIONS_KERNELS, OPTIONS_BANDWIDTH };
+enum options_command {
+    OPTIONS_HELP,
+    OPTIONS_ENGINE,
+    OPTIONS_KERNELS,
+    OPTIONS_BANDWIDTH,
+    OPTIONS_SERVICE
+};
 enum { OPTIONS_RUNS_MAX = 1000, OPTIONS_SEQS_MAX = 64 };
 
 struct options {
@@ -24,6 +30,9 @@ struct options {
     uint32_t runs;
     uint32_t mib; /* size of the buffer that bandwidth is measured with */
     uint32_t ms;  /* kernels: time for each measurement */
+    const char *socket;   /* service: of hearthd, or NULL: libhearth's default */
+    const char *scenario; /* service */
+    uint32_t http;        /* service: port of llama-server on this machine, 0: hearthd is asked */
     bool json;
     bool raw; /* bandwidth: only median and best, in bytes per second */
 };

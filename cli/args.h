@@ -24,7 +24,7 @@ enum args_group {
     ARGS_TOKENIZE = 1 << 5,
     ARGS_TOP = 1 << 6,
     ARGS_SYSTEM = 1 << 7, /* --system alone, for conversation open */
-    ARGS_ASK = 1 << 8,    /* ask alone */
+    ARGS_TOOLS = 1 << 8,  /* ask and chat: what may be called */
 };
 
 enum args_kind {

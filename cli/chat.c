@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A chat keeps its turns here and sends all of them each time: hearthd's prefix cache makes the old ones cheap, and a
- * restarted hearthd loses nothing. With --conversation hearthd has the turns, and only what is new is sent.
+ * restarted hearthd loses nothing. With --conversation hearthd has the turns, and only what is new is sent. With --tools, too: it
+ * keeps the calls, which are no part of the text.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +16,7 @@
 #include "cli/json_out.h"
 #include "cli/line.h"
 #include "cli/nearest.h"
+#include "cli/offer.h"
 #include "cli/out.h"
 #include "cli/turns.h"
 
@@ -30,6 +32,7 @@ struct chat {
     bool leave, edits;
     int last; /* outcome of the last question, enum talk_exit */
     char model[80];
+    char own[40]; /* name of the conversation that was opened for the tools */
 };
 
 static void on_event(void *context, const struct hearth_event *e)
@@ -37,6 +40,10 @@ static void on_event(void *context, const struct hearth_event *e)
     struct chat *const c = context;
 
     if (e->type == HEARTH_EVENT_STARTED) c->seed = e->seed;
+    if (e->type == HEARTH_EVENT_CALL) {
+        out_text(e->text, e->text_size);
+        out_text("\n", 1);
+    }
     if (e->type != HEARTH_EVENT_TEXT || e->text_size == 0) return;
     out_text(e->text, e->text_size);
     (void)fflush(stdout); /* out_flush() says at the end what went wrong */
@@ -52,6 +59,7 @@ static int send_turns(struct chat *c)
     int r = generate_check(hearth_request_new(&q));
 
     if (r == TALK_OK) r = generate_settings(q, &c->args);
+    if (r == TALK_OK && c->args.tools) r = offer_tools(q, c->args.tools);
     if (r == TALK_OK) r = generate_check(turns_build(&c->turns, c->args.system, q));
     if (r == TALK_OK) {
         buf_deinit(&c->answer);
@@ -345,10 +353,47 @@ static int greet(struct chat *c)
     return r;
 }
 
+/* A conversation for a chat with tools. Return: enum talk_exit. */
+static int open_own(struct chat *c)
+{
+    struct hearth_request *q = NULL;
+    uint64_t id = 0;
+    int r = generate_check(hearth_request_new(&q));
+
+    (void)snprintf(c->own, sizeof(c->own), "hearthctl-%ld", (long)getpid());
+    if (r == TALK_OK) r = generate_check(turns_build(&c->turns, c->args.system, q));
+    if (r == TALK_OK) {
+        talk_begin(&c->talk, NULL, NULL);
+        const int sent = hearth_conversation_open(c->talk.client, c->own, q, talk_event, &c->talk, &id);
+        r = talk_finish(&c->talk, sent, id);
+    }
+    hearth_request_free(q);
+    if (r != TALK_OK) {
+        c->own[0] = '\0';
+        return r;
+    }
+    c->args.conversation = c->own;
+    c->args.system = NULL; /* it is in the conversation */
+    return TALK_OK;
+}
+
+static void close_own(struct chat *c)
+{
+    uint64_t id = 0;
+
+    if (!c->own[0]) return;
+    talk_begin(&c->talk, NULL, NULL);
+    c->talk.silent = true; /* hearthd may be gone, and the conversation with it */
+    const int sent = hearth_conversation_close(c->talk.client, c->own, talk_event, &c->talk, &id);
+    (void)talk_finish(&c->talk, sent, id);
+}
+
 int command_chat(const struct args *a)
 {
     struct chat c = { .args = *a };
     int r;
+
+    c.args.tools = offer_file(a->tools);
 
     if (a->json) {
         out_error("chat is for people and has no JSON form; use `hearthctl ask --json`");
@@ -364,6 +409,7 @@ int command_chat(const struct args *a)
     buf_init(&c.answer, GENERATE_INPUT_MAX);
     c.edits = isatty(STDIN_FILENO) && out_is_terminal(stdout);
     r = greet(&c);
+    if (r == TALK_OK && c.args.tools && !c.args.conversation) r = open_own(&c);
     if (r == TALK_OK && line_init(&c.line, c.talk.signal_fd, c.edits) == 0) {
         loop(&c);
         line_deinit(&c.line);
@@ -372,6 +418,7 @@ int command_chat(const struct args *a)
         out_error("not enough memory");
         r = TALK_FAILED;
     }
+    close_own(&c);
     turns_clear(&c.turns);
     buf_deinit(&c.message);
     buf_deinit(&c.answer);

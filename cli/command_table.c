@@ -18,7 +18,7 @@ static const struct command commands[] = {
       "  hearthctl ask --tools car.json 'open my window a little'\n"
       "  hearthctl ask --json --seed 7 'Name a colour' | jq -r .text\n"
       "  hearthctl ask --level fast --deadline 5s 'A word for happy?'\n",
-      ARGS_GENERATE | ARGS_PROMPT | ARGS_ASK, 0, ANY, command_ask },
+      ARGS_GENERATE | ARGS_PROMPT | ARGS_TOOLS, 0, ANY, command_ask },
     { "complete", "[TEXT...]", "continue a text, without a chat template",
       "The text is given to the model as it is, and only what it adds is printed. In a pipe\n"
       "the output has exactly the bytes of the model, and the input all of its line feeds.\n"
@@ -34,8 +34,9 @@ static const struct command commands[] = {
       "\n"
       "  hearthctl chat\n"
       "  hearthctl chat --system 'You are a patient teacher of arithmetic.' --stats\n"
+      "  hearthctl chat --tools car.json\n"
       "  hearthctl chat --conversation holidays\n",
-      ARGS_GENERATE, 0, 0, command_chat },
+      ARGS_GENERATE | ARGS_TOOLS, 0, 0, command_chat },
     { "status", "", "say how hearthd is",
       "Which model is loaded, how fast it is, how much memory it takes, what went wrong.\n"
       "\n"

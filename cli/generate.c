@@ -331,7 +331,7 @@ static int generate(const struct args *a, bool raw)
         hearth_request_set_raw(q, raw);
         r = generate_settings(q, a);
     }
-    if (r == TALK_OK && a->tools) r = offer_tools(q, a->tools);
+    if (r == TALK_OK && !raw && offer_file(a->tools)) r = offer_tools(q, offer_file(a->tools));
     if (r == TALK_OK && a->system) {
         r = generate_check(hearth_request_message(q, HEARTH_ROLE_SYSTEM));
         if (r == TALK_OK) r = generate_check(hearth_request_text(q, a->system, HEARTH_TEXT_SIZE));

@@ -2,6 +2,7 @@
 #include "cli/offer.h"
 #include <errno.h>
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 #include "base/cleanup.h"
 #include "cli/generate.h"
@@ -24,6 +25,13 @@ static int offer(struct hearth_request *q, const char *path, size_t at, const js
     if (r != -E2BIG) return generate_check(r);
     out_error("%s: a request takes at most 256 tools", path);
     return TALK_USAGE;
+}
+
+const char *offer_file(const char *path)
+{
+    const char *const env = getenv("HEARTH_TOOLS");
+
+    return path ? path : env && *env ? env : NULL;
 }
 
 int offer_tools(struct hearth_request *q, const char *path)

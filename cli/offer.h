@@ -9,3 +9,6 @@
  * Return: enum talk_exit, said on stderr.
  */
 int offer_tools(struct hearth_request *q, const char *path);
+
+/** offer_file() - the file of tools in use: @path if it is given, else $HEARTH_TOOLS. Return: NULL if there is none. */
+const char *offer_file(const char *path);

@@ -50,6 +50,7 @@ static void open_request(struct request *r)
     const int e = opening_send(r);
     if (e == 0) {
         r->seat = REQUEST_OPENING;
+        if (sched_urgent(&r->server->sched, &r->sched)) supervisor_nudge(&r->server->supervisor);
         return;
     }
     if (e == -EMSGSIZE)
@@ -155,7 +156,8 @@ void running_pump(struct server *s)
     for (size_t i = 0; i < plan.n_evict; i++)
         reopen(s, LIST_ENTRY(plan.evict[i], struct request, sched));
     changed |= update_levels(&plan);
-    if (changed) send_plan(s, &plan);
+    if (changed || s->plan_owed) send_plan(s, &plan);
+    s->plan_owed = false;
     if (plan.n == 0) s->climate.metered = false;
     supervisor_busy(&s->supervisor);
 }
@@ -190,6 +192,8 @@ void running_opened(struct server *s, const Hearth__Worker__SeqOpened *m)
     struct request *r = find(s, m->seq);
     const uint32_t quota = r ? r->sched.pages_quota : 0;
 
+    s->plan_owed = true; /* the worker waits for it */
+    server_pump(s);
     if (!r || r->seat != REQUEST_OPENING) return; /* it ended meanwhile */
     r->seat = REQUEST_OPEN;
     if (m->pages_most > s->sched.pages_total || (quota && m->pages_most > quota)) {
@@ -205,7 +209,6 @@ void running_opened(struct server *s, const Hearth__Worker__SeqOpened *m)
     sched_opened(&s->sched, &r->sched, m->prompt_tokens, m->cached_tokens,
                  m->prompt_tokens + (uint32_t)r->n_ids, m->max_tokens, m->pages_most);
     send_started(r, m);
-    server_pump(s);
 }
 
 void running_seq_failed(struct server *s, const Hearth__Worker__SeqFailed *m)
@@ -303,6 +306,12 @@ void running_step(struct server *s, const Hearth__Worker__Step *m)
     struct sched_done done[SCHED_PLAN_MAX];
     size_t n = 0;
 
+    if (m->abandoned) {
+        sched_abandoned(&s->sched); /* nothing of it counts, and nobody is charged for it */
+        log_debug("step abandoned", "plan=%llu took_us=%llu", (unsigned long long)m->plan,
+                  (unsigned long long)m->took_ns / 1000);
+        return;
+    }
     for (size_t i = 0; i < m->n_seqs && n < SCHED_PLAN_MAX; i++) {
         const Hearth__Worker__SeqStep *q = m->seqs[i];
         struct request *r = find(s, q->seq);
@@ -344,6 +353,7 @@ void running_worker_lost(struct server *s, bool died)
 {
     const bool trial = died && suspect_on_trial(s);
 
+    s->plan_owed = false;
     LIST_EACH(r, &s->requests, struct request, node)
     {
         const bool guilty = died && blamed(r) && (!trial || r->suspect);

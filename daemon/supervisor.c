@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -206,7 +207,7 @@ static int read_levels(const char *path, uint8_t *out, size_t *ret_n, struct rea
     return -EFBIG;
 }
 
-/* Files for packed weights go with the Load. @fds: [3], the first is taken. Return: how many there are. */
+/* Files for packed weights, and what wakes the worker up, go with the Load. @fds: [4], the first is taken. Return: how many there are. */
 static size_t add_packed(struct supervisor *v, const struct cache_files *files,
                          Hearth__Worker__Load *load, int *fds)
 {
@@ -220,6 +221,10 @@ static size_t add_packed(struct supervisor *v, const struct cache_files *files,
     if (files->new_fd >= 0) {
         fds[n++] = files->new_fd;
         load->packed_new_fd_index = (uint32_t)n;
+    }
+    if (v->nudge_fd >= 0) {
+        fds[n++] = v->nudge_fd;
+        load->nudge_fd_index = (uint32_t)n;
     }
     load->packed_check = v->crashes > 0;
     return n;
@@ -263,7 +268,7 @@ static void send_load(struct supervisor *v)
     m.load = &load;
     if (strcmp(conf->kernels, "c") != 0) /* that set takes weights as they are */
         cache_offer(v->server->cache, v->model.sha256, v->packed_layout, &files);
-    int fds[3] = { fd };
+    int fds[4] = { fd };
     (void)child_send(&v->child, &m, fds, add_packed(v, &files, &load, fds));
 }
 
@@ -600,6 +605,7 @@ void supervisor_look(struct supervisor *v)
 int supervisor_init(struct supervisor *v, struct server *s)
 {
     v->server = s;
+    v->nudge_fd = -1;
     v->state = SUPERVISOR_NO_MODEL;
     list_init(&v->waiters);
     list_init(&v->switchers);
@@ -607,8 +613,19 @@ int supervisor_init(struct supervisor *v, struct server *s)
     v->hang = event_new(s->base, -1, 0, on_hang, v);
     v->idle = event_new(s->base, -1, 0, on_idle, v);
     if (!v->restart || !v->hang || !v->idle) return err_raise(-ENOMEM);
+    v->nudge_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (v->nudge_fd < 0)
+        log_warn("an urgent request waits for the step that runs", "why=\"eventfd: %s\"",
+                 strerror(errno));
     supervisor_look(v);
     return 0;
+}
+
+void supervisor_nudge(const struct supervisor *v)
+{
+    const uint64_t one = 1;
+
+    if (v->nudge_fd >= 0) (void)!write(v->nudge_fd, &one, sizeof(one));
 }
 
 void supervisor_deinit(struct supervisor *v)
@@ -618,4 +635,5 @@ void supervisor_deinit(struct supervisor *v)
     if (v->restart) event_free(v->restart);
     if (v->hang) event_free(v->hang);
     if (v->idle) event_free(v->idle);
+    closep(&v->nudge_fd);
 }

@@ -33,6 +33,7 @@ struct supervisor_waiter {
 struct supervisor {
     struct server *server;
     struct child child;
+    int nudge_fd; /* eventfd that the worker has, too; -1: none could be made, and steps are not abandoned */
     enum supervisor_state state;
     struct store_model model; /* active, or on trial */
     bool trial;               /* model is being tried, and becomes active if it loads */
@@ -70,6 +71,9 @@ Hearth__ErrorCode supervisor_want(struct supervisor *v, struct reason *why);
 
 /** supervisor_busy() - what the worker owes changed: it must be heard of while it owes something, and may be unloaded when nobody needs it. */
 void supervisor_busy(struct supervisor *v);
+
+/** supervisor_nudge() - what was sent last is urgent: the worker gives up the step that runs, if it can. */
+void supervisor_nudge(const struct supervisor *v);
 
 /** supervisor_answered() - an answer was completed: the worker is well. */
 void supervisor_answered(struct supervisor *v);

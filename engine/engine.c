@@ -2,6 +2,7 @@
 #include "engine/engine.h"
 #include <assert.h>
 #include <errno.h>
+#include <math.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,12 +62,26 @@ static int choose_kernels(struct engine *e, const char *name, struct reason *why
 
 static uint64_t bytes_of(const struct matrix *m)
 {
-    return (uint64_t)m->rows * (m->packed ? m->tile_bytes / MATRIX_TILE : m->raw_stride);
+    return m->packed ? matrix_packed_bytes(m) : (uint64_t)m->rows * m->raw_stride;
 }
 
 static void add_bytes(void *context, struct matrix *m)
 {
     *(uint64_t *)context += bytes_of(m);
+}
+
+/*
+ * Of up and down of layer @l, what a token reads. Sparse: of normally distributed gates, the part p = 1 - Phi(cutoff) survives
+ * (Gaussian top-k); a block of 32 columns is left out, with its scales, if none of its units does.
+ */
+static double ffn_bytes(const struct engine *e, uint32_t l)
+{
+    const struct matrix *up = &e->weights->layer[l].up, *down = &e->weights->layer[l].down;
+    const double p = 0.5 * erfc((double)e->config.sparsity[l] / M_SQRT2);
+
+    if (up->layout == MATRIX_TILES) return (double)(bytes_of(up) + bytes_of(down));
+    return p * (double)(bytes_of(up) + (uint64_t)down->cols * matrix_column_bytes(down)) +
+           (1 - pow(1 - p, MATRIX_BLOCK)) * (double)(matrix_tiles(down) * down->low_at);
 }
 
 uint64_t engine_level_bytes(const struct engine *e, const struct level *level)
@@ -82,8 +97,8 @@ uint64_t engine_level_bytes(const struct engine *e, const struct level *level)
         n += bytes_of(&y->q) + bytes_of(&y->o) + bytes_of(&y->laurel_l) + bytes_of(&y->laurel_r) +
              bytes_of(&y->ple_gate) + bytes_of(&y->ple_proj) + bytes_of(&y->ple_model_proj);
         n += l < e->config.first_shared ? bytes_of(&y->k) + bytes_of(&y->v) : 0;
-        n += (bytes_of(&y->gate) + bytes_of(&y->up) + bytes_of(&y->down)) * level->width[l] /
-             e->config.ffn_width[l];
+        n += (uint64_t)(((double)bytes_of(&y->gate) + ffn_bytes(e, l)) * level->width[l] /
+                        e->config.ffn_width[l]);
     }
     return n;
 }
@@ -280,6 +295,11 @@ void engine_watch(struct engine *e, const struct forward_tap *tap)
     forward_watch(e->forward, tap);
 }
 
+void engine_stop(struct engine *e, struct forward_stop stop)
+{
+    forward_stop(e->forward, stop);
+}
+
 /* ---- sequences and steps ---- */
 
 int engine_seq_new(struct engine *e, struct engine_seq **ret)
@@ -347,7 +367,7 @@ int engine_step(struct engine *e, struct engine_item *items, size_t n_items, flo
     }
     if (n == 0) return 0;
     const int r = forward_step(e->forward, e->rows, n, logits);
-    if (r < 0) return err_pass(r);
+    if (r != 0) return r < 0 ? err_pass(r) : ENGINE_E_STOPPED;
     for (size_t i = 0; i < n_items; i++)
         if (!items[i].starved) kv_table_advance(&items[i].seq->kv, items[i].n);
     return 0;

@@ -81,7 +81,7 @@ const struct engine_info *engine_info(const struct engine *e);
 const struct gguf *engine_file(const struct engine *e);
 const struct vocab *engine_vocab(const struct engine *e);
 const struct level_table *engine_levels(const struct engine *e);
-/** engine_levels_json() - add rows to the level table; see level_table_json(). No sequence may be in use by level meanwhile. */
+/** engine_levels_json() - add rows to the level table; see level_table_json(). A file may bring rows, in its key `hearth.levels`. No sequence may be in use by level meanwhile. */
 int engine_levels_json(struct engine *e, const char *text, size_t n, struct reason *why);
 /** engine_pages_used() - KV pages that sequences hold. */
 uint32_t engine_pages_used(const struct engine *e);
@@ -89,12 +89,17 @@ uint32_t engine_pages_used(const struct engine *e);
 uint64_t engine_pages_for(const struct engine *e, uint32_t tokens);
 /** engine_trim() - give the memory of KV pages that nobody holds back to the system, see kv_pool_trim(). */
 uint64_t engine_trim(struct engine *e);
-/** engine_level_bytes() - weights that one decoded token reads at @level, without its per-layer-embedding row. */
+/** engine_level_bytes() - weights that one decoded token reads at @level, without its per-layer-embedding row; in sparse layers what it reads on average. */
 uint64_t engine_level_bytes(const struct engine *e, const struct level *level);
 /** engine_watch() - look at inner tensors; see forward_watch(). */
 void engine_watch(struct engine *e, const struct forward_tap *tap);
+/** engine_stop() - from now on a step is given up as soon as @stop.ask says so; it is asked before each layer. ask NULL: never. */
+void engine_stop(struct engine *e, struct forward_stop stop);
 
-enum { ENGINE_E_GONE = GGUF_E_REFUSED + 1 }; /* outcome of engine_seq_share() */
+enum {
+    ENGINE_E_GONE = GGUF_E_REFUSED + 1, /* outcome of engine_seq_share() */
+    ENGINE_E_STOPPED                    /* outcome of engine_step() */
+};
 
 struct engine_seq; /* the KV of a sequence */
 
@@ -127,6 +132,6 @@ struct engine_item {
  * engine_step() - process a batch
  * @items: [n_items], together at most info.chunk tokens.
  * @logits: receives the wanted rows, [vocab] each, in the order of the items (starved ones have none). May be NULL if none are wanted.
- * Return: 0; -errno of reading the model file (the sequences are then as before).
+ * Return: 0; ENGINE_E_STOPPED (see engine_stop()); -errno of reading the model file. The sequences are then as before.
  */
 int engine_step(struct engine *e, struct engine_item *items, size_t n_items, float *logits);

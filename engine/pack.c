@@ -27,8 +27,8 @@ struct shape { /* of the walk over all matrices */
 static void add_shape(void *context, struct matrix *m)
 {
     struct shape *s = context;
-    const uint64_t all[8] = { (uint64_t)m->type, m->rows,    m->cols,
-                              m->tile_bytes,     m->high_at, m->low_at };
+    const uint64_t all[8] = { (uint64_t)m->type, m->rows,    m->cols, m->tile_bytes,
+                              m->high_at,        m->low_at, (uint64_t)m->layout };
 
     packed_sum_add(&s->sum, all, sizeof(all));
     s->bytes += matrix_packed_bytes(m);
@@ -108,7 +108,7 @@ static void pack_to_memory(void *context, struct matrix *m)
 {
     struct packing *k = context;
 
-    pack_tiles(k, m, 0, matrix_tiles(m->rows), k->to);
+    pack_tiles(k, m, 0, matrix_tiles(m), k->to);
     k->to += matrix_packed_bytes(m);
     release(k, m);
 }
@@ -116,7 +116,7 @@ static void pack_to_memory(void *context, struct matrix *m)
 static void pack_to_file(void *context, struct matrix *m)
 {
     struct packing *k = context;
-    const uint32_t n = matrix_tiles(m->rows), most = (uint32_t)(k->buffer_bytes / m->tile_bytes);
+    const uint32_t n = matrix_tiles(m), most = (uint32_t)(k->buffer_bytes / m->tile_bytes);
 
     for (uint32_t first = 0; first < n && k->r == 0; first += most) {
         const uint32_t end = n - first < most ? n : first + most;
@@ -216,6 +216,7 @@ int pack_weights(struct pack *p, const struct gguf *g, int fd, struct weights *w
 {
     struct shape s = { .bytes = 0 };
 
+    weights_by_unit(w, c);
     packed_sum_init(&s.sum);
     weights_each(w, c, add_shape, &s);
     struct packed_key key = { .layout = MATRIX_LAYOUT,

@@ -220,11 +220,12 @@ static int parse(struct answer *a, int argc, char **argv)
         default:
             r = EXIT_USAGE;
         }
-    if (r == 0 && optind + 1 == argc)
+    if (r != 0) return r;
+    if (optind + 1 == argc)
         a->model = argv[optind];
     else
         (void)fputs("hearth-answer: give one model file; see hearth-answer --help\n", stderr);
-    return a->model ? r : EXIT_USAGE;
+    return a->model ? 0 : EXIT_USAGE;
 }
 
 int main(int argc, char **argv)

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -24,7 +25,20 @@ struct serve {
     struct prefix_cache prefixes;
     struct step step;
     bool stalled; /* every sequence of the plan starves: wait for hearthd to decide */
+    bool awaits;  /* a sequence was opened: hearthd's plan for it comes at once, so no step is begun before it */
+    int nudge_fd; /* an eventfd: what hearthd has sent is urgent, give up the step; -1: none */
 };
+
+/* ---- urgency ---- */
+
+/* Asked by the engine before each layer. */
+static bool nudged(void *context)
+{
+    const struct serve *s = context;
+    uint64_t n;
+
+    return read(s->nudge_fd, &n, sizeof(n)) == (ssize_t)sizeof(n);
+}
 
 /* ---- messages ---- */
 
@@ -71,6 +85,7 @@ static int on_seq_open(struct serve *s, const Hearth__Worker__SeqOpen *open,
     m.max_tokens = q->n_out_max;
     m.pages_most =
         (uint32_t)engine_pages_for(s->m.engine, q->n_prompt + (q->prefix_only ? 0 : q->n_out_max));
+    s->awaits = true;
     f.body_case = HEARTH__WORKER__FROM_WORKER__BODY_SEQ_OPENED;
     f.seq_opened = &m;
     return post_send(s->link, &f);
@@ -90,6 +105,7 @@ static void on_seq_close(struct serve *s, const Hearth__Worker__SeqClose *m)
 
 static void on_plan(struct serve *s, const Hearth__Worker__Plan *p)
 {
+    s->awaits = false;
     s->step.version = p->version;
     s->step.n_entries = 0;
     for (size_t i = 0; i < p->n_entries && s->step.n_entries < STEP_SEQS_MAX; i++) {
@@ -153,6 +169,7 @@ static int on_message(struct serve *s, const Hearth__Worker__ToWorker *m,
 /* Handle everything that has come. Return: 0, LINK_E_CLOSED, -errno. */
 static int read_messages(struct serve *s)
 {
+    if (s->nudge_fd >= 0) (void)nudged(s); /* the message that it was about is read now */
     int got = link_read(s->link);
     struct link_frame frame;
     struct reason why = { "" };
@@ -189,12 +206,22 @@ static bool make_room(struct serve *s)
     return false;
 }
 
-static int run_step(struct serve *s)
+static int send_step(struct serve *s)
 {
     Hearth__Worker__FromWorker f = HEARTH__WORKER__FROM_WORKER__INIT;
-    int r = step_run(&s->m, &s->step);
+
+    f.body_case = HEARTH__WORKER__FROM_WORKER__BODY_STEP;
+    f.step = &s->step.report;
+    const int r = post_send(s->link, &f);
+    return r < 0 ? err_pass(r) : r;
+}
+
+static int run_step(struct serve *s)
+{
+    const int r = step_run(&s->m, &s->step);
 
     if (r < 0) return err_pass(r);
+    if (r == STEP_E_STOPPED) return send_step(s);
     take_snapshots(s);
     const bool starved = make_room(s);
     s->stalled = s->step.report.prefill_tokens + s->step.report.decode_tokens == 0;
@@ -203,16 +230,13 @@ static int run_step(struct serve *s)
         return 0;
     }
     s->step.report.pages_cached = prefix_pages(&s->prefixes);
-    f.body_case = HEARTH__WORKER__FROM_WORKER__BODY_STEP;
-    f.step = &s->step.report;
-    r = post_send(s->link, &f);
-    return r < 0 ? err_pass(r) : r;
+    return send_step(s);
 }
 
 static int loop(struct serve *s)
 {
     for (;;) {
-        const bool run = !s->stalled && step_runnable(&s->step);
+        const bool run = !s->stalled && !s->awaits && step_runnable(&s->step);
         struct pollfd p = { .fd = s->link->fd, .events = POLLIN };
         int n = poll(&p, 1, run ? 0 : -1), r = 0;
 
@@ -396,6 +420,9 @@ static int load_and_loop(struct serve *s, const Hearth__Worker__Load *job, const
             r == -ENOMEM ? "there is not enough memory for this model" : strerror(-r));
         return err_pass(r);
     }
+    s->nudge_fd = fd_of(job->nudge_fd_index, fds, n_fds);
+    if (s->nudge_fd >= 0)
+        engine_stop(s->m.engine, (struct forward_stop){ .ask = nudged, .context = s });
     if (engine_info(s->m.engine)->packed_new) r = send_packed(s);
     if (r == 0) r = send_loaded(s, info, clock_now_ns() - from_ns, job->packed_fd_index > 0, &why);
     if (r == 0) r = loop(s);
@@ -413,6 +440,7 @@ int serve_run(struct link *l, const Hearth__Worker__Load *job, const int *fds, s
 
     if (!s) return err_raise(-ENOMEM);
     s->link = l;
+    s->nudge_fd = -1;
     list_init(&s->seqs);
     prefix_init(&s->prefixes);
     const int r = load_and_loop(s, job, fds, n_fds);

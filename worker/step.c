@@ -113,6 +113,12 @@ int step_run(const struct seq_model *m, struct step *s)
     if (r == 0) r = engine_step(m->engine, b.item, b.n, s->logits);
     if (r < 0) return err_pass(r);
     hearth__worker__step__init(&s->report);
+    if (r == ENGINE_E_STOPPED) {
+        s->report.plan = s->version;
+        s->report.abandoned = true;
+        s->report.took_ns = clock_now_ns() - from_ns;
+        return STEP_E_STOPPED;
+    }
     for (size_t i = 0; i < b.n; i++) {
         const bool sampled = !b.item[i].starved && b.item[i].want == ENGINE_WANT_LAST;
         if (!b.item[i].starved) seq_processed(b.entry[i]->seq, b.item[i].level);

@@ -3,7 +3,8 @@
 #pragma once
 #include "worker/seq.h"
 
-enum { STEP_SEQS_MAX = 64 }; /* sequences of one plan */
+enum { STEP_SEQS_MAX = 64 };  /* sequences of one plan */
+enum { STEP_E_STOPPED = 1 }; /* outcome: the step was given up; s->report says so and nothing else */
 
 struct step_entry {
     struct seq *seq;           /* NULL: closed since the plan came */
@@ -36,6 +37,6 @@ bool step_runnable(const struct step *s);
 
 /**
  * step_run() - one batch: a token of each answer, and of each unfinished prompt as much as its entry and the batch allow
- * Return: 0 and s->report (which may say that all starved); -ENOMEM; -errno of the engine.
+ * Return: 0 and s->report (which may say that all starved); STEP_E_STOPPED; -ENOMEM; -errno of the engine.
  */
 int step_run(const struct seq_model *m, struct step *s);

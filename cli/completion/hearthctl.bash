@@ -57,7 +57,7 @@ _hearthctl()
     "") options="ask complete chat status ps top cancel model conversation tokenize metrics level drain doctor help version" ;;
     ask) options="$generate --file -f --image -i --tools --stream" ;;
     complete) options="$generate --file -f --image -i --stream" ;;
-    chat) options=$generate ;;
+    chat) options="$generate --tools" ;;
     top) options="--interval" ;;
     tokenize) options="--count --special" ;;
     level) options=$(_hearthctl_levels) ;;

@@ -121,6 +121,30 @@ static ssize_t read_some(int fd, void *out, size_t n)
     return (ssize_t)got;
 }
 
+/*
+ * Map the beginning of a file where a huge page can begin: file systems that keep large pieces of a file together in memory (ext4
+ * since Linux 6.16, xfs, tmpfs) then map 2 MiB with one entry, which makes walks through the weights faster.
+ * Return: MAP_FAILED (errno).
+ */
+static void *map_for_huge_pages(int fd, size_t bytes)
+{
+    const size_t huge = (size_t)2 << 20;
+    uint8_t *space = mmap(NULL, bytes + huge, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (space == MAP_FAILED) return MAP_FAILED;
+    const size_t before = -(uintptr_t)space & (huge - 1);
+    uint8_t *m = mmap(space + before, bytes, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0);
+    if (m == MAP_FAILED) {
+        (void)munmap(space, bytes + huge);
+        return MAP_FAILED;
+    }
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE), end = (bytes + page - 1) & ~(page - 1);
+    if (before > 0) (void)munmap(space, before);
+    (void)munmap(m + end, huge - before);
+    (void)madvise(m, bytes, MADV_HUGEPAGE);
+    return m;
+}
+
 int packed_map(int fd, const struct packed_key *key, struct reason *why, struct packed *ret)
 {
     struct header h;
@@ -136,7 +160,7 @@ int packed_map(int fd, const struct packed_key *key, struct reason *why, struct 
         return PACKED_E_REFUSED;
     }
     const size_t bytes = PACKED_DATA_AT + (size_t)h.data_bytes;
-    void *m = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0);
+    void *m = map_for_huge_pages(fd, bytes);
     if (m == MAP_FAILED) return err_raise(-errno);
     *ret = (struct packed){ .data = (const uint8_t *)m + PACKED_DATA_AT,
                             .map = m,

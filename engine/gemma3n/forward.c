@@ -81,6 +81,10 @@ static void lay_out(struct forward *f, struct arena *a, const struct config *c,
     f->ffn_in = take_act(a, R, D);
     f->gate = take_act(a, R, F);
     f->up = take_floats(a, R, F);
+    if (weights_sparse(w, c)) {
+        f->unit = take(a, (size_t)R * F * sizeof(*f->unit));
+        f->n_units = take(a, R * sizeof(*f->n_units));
+    }
     f->ffn = take_floats(a, R, D);
     for (int k = 0; k < WORK_KINDS; k++) {
         f->cosine[k] = take_floats(a, R, f->half);
@@ -142,6 +146,11 @@ struct forward *forward_free(struct forward *f)
 void forward_watch(struct forward *f, const struct forward_tap *tap)
 {
     f->tap = tap;
+}
+
+void forward_stop(struct forward *f, struct forward_stop stop)
+{
+    f->stop = stop;
 }
 
 /* Embedding row, scaled, and the angles of its position. */
@@ -207,12 +216,8 @@ int forward_step(struct forward *f, const struct forward_row *rows, uint32_t n, 
         f->n_want += rows[i].want;
     }
     cpu_rows(&f->p.cpu, f->all, embed_row, f);
-    if (f->p.config->arch == CONFIG_GEMMA3) {
-        gemma3_layers(f);
-    } else {
-        const int r = text_layers(f);
-        if (r < 0) return err_pass(r);
-    }
+    const int r = f->p.config->arch == CONFIG_GEMMA3 ? gemma3_layers(f) : text_layers(f);
+    if (r != 0) return r < 0 ? err_pass(r) : r;
     if (f->n_want > 0) head(f, logits);
     return 0;
 }

@@ -30,6 +30,14 @@ struct forward_tap {
     void *context;
 };
 
+/* Asked before each layer: should the step be given up? */
+struct forward_stop {
+    bool (*ask)(void *context);
+    void *context;
+};
+
+enum { FORWARD_E_STOPPED = 1 }; /* outcome of forward_step() */
+
 struct forward; /* the workspace of one model: all memory of a step */
 
 struct forward_parts {
@@ -53,9 +61,13 @@ size_t forward_bytes(const struct config *c, const struct weights *w, uint32_t r
  * Rows of one sequence must be in order of position and follow what its table holds.
  * @logits: [number of wanted rows, vocab] f32 after the softcap, in the order of the rows.
  * Layers that make no KV run only for wanted rows: nothing else would see their results.
- * Return: 0, -errno of reading the per-layer-embedding table.
+ * Return: 0, FORWARD_E_STOPPED (forward_stop() said so; what it has written is not to be used), -errno of reading the
+ * per-layer-embedding table.
  */
 int forward_step(struct forward *f, const struct forward_row *rows, uint32_t n, float *logits);
 
 /** forward_watch() - call @tap during steps; its see may be called from several threads. NULL: no more. */
 void forward_watch(struct forward *f, const struct forward_tap *tap);
+
+/** forward_stop() - steps may be given up between two layers. @stop: copied; ask NULL: never. */
+void forward_stop(struct forward *f, struct forward_stop stop);

@@ -58,12 +58,13 @@ static void multiply_attention(struct forward *f)
     cpu_multiply(&f->p.cpu, &o, 1);
 }
 
-void gemma3_layers(struct forward *f)
+int gemma3_layers(struct forward *f)
 {
     const struct config *c = f->p.config;
     uint32_t n = 0;
 
     for (uint32_t l = 0; l < c->n_layers; l++) {
+        if (work_stopped(f)) return FORWARD_E_STOPPED;
         if (!work_activate(f, l)) continue;
         cpu_rows(&f->p.cpu, f->active, begin_row, f);
         multiply_attention(f);
@@ -77,4 +78,5 @@ void gemma3_layers(struct forward *f)
                         c->eps);
         cpu_act_row(f->p.cpu.k, &f->norm, n++, c->d_model);
     }
+    return 0;
 }

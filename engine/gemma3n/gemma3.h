@@ -3,5 +3,5 @@
 #pragma once
 #include "engine/gemma3n/work.h"
 
-/** gemma3_layers() - f->stream[0] to f->norm of the wanted rows, ready for the head. */
-void gemma3_layers(struct forward *f);
+/** gemma3_layers() - f->stream[0] to f->norm of the wanted rows, ready for the head. Return: 0, FORWARD_E_STOPPED. */
+int gemma3_layers(struct forward *f);

@@ -304,6 +304,7 @@ int text_layers(struct forward *f)
     if (r < 0) return err_pass(r);
     make_streams(f);
     for (uint32_t l = 0; l < f->p.config->n_layers; l++) {
+        if (work_stopped(f)) return FORWARD_E_STOPPED;
         if (!work_activate(f, l)) continue;
         cpu_rows(&f->p.cpu, f->active, begin_row, f);
         multiply_attention(f);

@@ -3,5 +3,5 @@
 #pragma once
 #include "engine/gemma3n/work.h"
 
-/** text_layers() - f->embed to f->norm of the wanted rows, ready for the head. Return: 0, -errno of reading the file. */
+/** text_layers() - f->embed to f->norm of the wanted rows, ready for the head. Return: 0, FORWARD_E_STOPPED, -errno of reading the file. */
 int text_layers(struct forward *f);

@@ -268,6 +268,23 @@ struct weights *weights_free(struct weights *w)
     return NULL;
 }
 
+void weights_by_unit(struct weights *w, const struct config *c)
+{
+    for (uint32_t l = 0; l < c->n_layers; l++) {
+        struct weights_layer *y = &w->layer[l];
+        const struct matrix up = y->up;
+        if (c->sparsity[l] == -INFINITY || !matrix_by_unit(&y->up, MATRIX_UNIT_ROWS)) continue;
+        if (!matrix_by_unit(&y->down, MATRIX_UNIT_COLUMNS)) y->up = up; /* both or none */
+    }
+}
+
+bool weights_sparse(const struct weights *w, const struct config *c)
+{
+    for (uint32_t l = 0; l < c->n_layers; l++)
+        if (w->layer[l].up.layout != MATRIX_TILES) return true;
+    return false;
+}
+
 void weights_each(struct weights *w, const struct config *c,
                   void (*visit)(void *context, struct matrix *m), void *context)
 {

@@ -4,6 +4,7 @@
  * Matrices point into the mapped file until they are packed; vectors and small matrices are float32 copies.
  */
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 #include "base/reason.h"
 #include "engine/gemma3n/config.h"
@@ -51,6 +52,14 @@ struct weights {
 int weights_load(const struct gguf *g, const struct config *c, struct reason *why,
                  struct weights **ret);
 struct weights *weights_free(struct weights *w);
+
+/**
+ * weights_by_unit() - let the up and down matrices of sparse layers be packed by unit, where their types can be
+ * For a kernel set with packed matrices, before they are packed.
+ */
+void weights_by_unit(struct weights *w, const struct config *c);
+/** weights_sparse() - is there a layer whose matrices are packed by unit? */
+bool weights_sparse(const struct weights *w, const struct config *c);
 
 /** weights_each() - call @visit for each matrix that is multiplied with, in the order in which a step uses them; embed only once. */
 void weights_each(struct weights *w, const struct config *c,

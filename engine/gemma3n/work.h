@@ -8,6 +8,7 @@ enum { WORK_FULL, WORK_SLIDING, WORK_KINDS }; /* kinds of layers: rotation diffe
 struct forward {
     struct forward_parts p;
     const struct forward_tap *tap;
+    struct forward_stop stop;
     const struct forward_row *row; /* [n] of this step */
     uint32_t n, n_want;
     struct rows all;                        /* every row */
@@ -31,7 +32,9 @@ struct forward {
     float *mid;                                   /* [D] between attention and FFN */
     struct act ffn_in;                            /* [D] */
     struct act gate;                              /* [F] gate, then the activated units */
-    float *up;                                    /* [F] */
+    float *up;                                    /* [F]; sparse: of the chosen units */
+    uint16_t *unit;                               /* [F] sparse: the chosen units, ascending */
+    uint32_t *n_units;                            /* sparse: how many they are */
     float *ffn;                                   /* [D] */
     float *ple;                                   /* [P] per-layer input of the present layer */
     struct act ple_mid;                           /* [P] */
@@ -50,6 +53,12 @@ static inline float *work_row(float *base, uint32_t stride, uint32_t i)
 static inline float *work_act(const struct act *a, uint32_t i)
 {
     return a->f + (size_t)i * a->cols_max;
+}
+
+/** work_stopped() - true if the step is to be given up. */
+static inline bool work_stopped(const struct forward *f)
+{
+    return f->stop.ask && f->stop.ask(f->stop.context);
 }
 
 static inline void work_see(const struct forward *f, const char *name, uint32_t row, const float *x,

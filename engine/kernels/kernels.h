@@ -34,6 +34,17 @@ struct kernels_matmul {
     bool add; /* continue the sums that y holds (the same bits as one call over both ranges) */
 };
 
+/* Products with a few units of a matrix that is packed by unit. */
+struct kernels_units {
+    const struct matrix *w;
+    const int8_t *q; /* one row of activations, as act_quantise() made it: q [cols], d and sum [cols / 32] */
+    const float *d;
+    const int32_t *sum;
+    const uint16_t *unit; /* [n] units, ascending */
+    uint32_t n;
+    float *y;
+};
+
 /* One KV head of one page: keys transposed, so that a vector holds 16 positions. */
 struct kernels_kv {
     void *k; /* [head_size][KERNELS_PAGE] f16 or f32 */
@@ -62,6 +73,12 @@ struct kernels {
     void (*quantise)(const float *x, uint32_t n, int8_t *q, float *d, int32_t *sum, int32_t *sum16);
     /* Rows [row0, row1) of the product; row0 a multiple of 16. @scratch: [KERNELS_SCRATCH], 64-byte aligned. */
     void (*matmul)(const struct kernels_matmul *job, uint32_t row0, uint32_t row1, void *scratch);
+    /*
+     * MATRIX_UNIT_ROWS: y[i] = row unit[i] . x for i in [from, to). MATRIX_UNIT_COLUMNS: y[r] = row r . x for r in [from, to), multiples
+     * of 32, where x is 0 but at the units. The bits are those of matmul. @scratch as there. NULL in a set that is not packed.
+     */
+    void (*unit_rows)(const struct kernels_units *job, uint32_t from, uint32_t to, void *scratch);
+    void (*unit_columns)(const struct kernels_units *job, uint32_t from, uint32_t to, void *scratch);
     /* y = x / sqrt(mean(x^2) + eps) * w; w may be NULL; in place. */
     void (*rms)(float *y, const float *x, const float *w, uint32_t n, float eps);
     /* mean of squares */

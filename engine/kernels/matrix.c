@@ -10,6 +10,7 @@
 #include "engine/kernels/matrix.h"
 #include <assert.h>
 #include <string.h>
+#include "engine/kernels/matrix_unit.h"
 
 struct shape {
     uint8_t block_scales; /* bytes of scales per block of 32 and tile */
@@ -44,16 +45,6 @@ static struct shape shape_of(enum quant_type type)
     return (struct shape){ 0, 0, 0, 0 };
 }
 
-static size_t up64(size_t n)
-{
-    return (n + 63) & ~(size_t)63;
-}
-
-static uint32_t blocks(const struct matrix *m)
-{
-    return m->cols / MATRIX_BLOCK;
-}
-
 struct matrix matrix_raw(enum quant_type type, uint32_t rows, uint32_t cols, const void *data)
 {
     struct matrix m = { .type = type,
@@ -64,18 +55,18 @@ struct matrix matrix_raw(enum quant_type type, uint32_t rows, uint32_t cols, con
     const struct shape s = shape_of(type);
 
     if (s.low == 0) {
-        m.tile_bytes = up64((size_t)cols * MATRIX_TILE * quant_find(type)->block_bytes);
+        m.tile_bytes = matrix_up64((size_t)cols * MATRIX_TILE * quant_find(type)->block_bytes);
         return m;
     }
-    m.high_at = up64((size_t)blocks(&m) * s.block_scales + (size_t)blocks(&m) / 8 * s.super_scales);
-    m.low_at = m.high_at + (size_t)blocks(&m) * s.high * 64;
-    m.tile_bytes = m.low_at + (size_t)blocks(&m) * s.low * 64;
+    m.high_at = matrix_up64((size_t)matrix_blocks(&m) * s.block_scales + (size_t)matrix_blocks(&m) / 8 * s.super_scales);
+    m.low_at = m.high_at + (size_t)matrix_blocks(&m) * s.high * 64;
+    m.tile_bytes = m.low_at + (size_t)matrix_blocks(&m) * s.low * 64;
     return m;
 }
 
 size_t matrix_packed_bytes(const struct matrix *m)
 {
-    return matrix_tiles(m->rows) * m->tile_bytes;
+    return matrix_tiles(m) * m->tile_bytes;
 }
 
 void matrix_set_packed(struct matrix *m, const void *at)
@@ -84,83 +75,15 @@ void matrix_set_packed(struct matrix *m, const void *at)
     m->raw = NULL;
 }
 
-/* ---- the file's blocks, taken apart: integers and scales of 32 inputs of one row ---- */
-
-struct block {
-    uint8_t q[32];     /* integers as the type stores them: unsigned, or s8 for Q8_0 */
-    uint16_t d, m;     /* f16 of the block, or of its superblock */
-    uint8_t sc[2], mn; /* scales inside a superblock */
-};
-
-static uint16_t half_at(const uint8_t *p)
-{
-    return (uint16_t)(p[0] | p[1] << 8);
-}
-
-static void take_32(enum quant_type type, const uint8_t *p, struct block *ret)
-{
-    const bool m = type == QUANT_Q4_1 || type == QUANT_Q5_1,
-               five = type == QUANT_Q5_0 || type == QUANT_Q5_1;
-    const uint8_t *high = p + (m ? 4 : 2), *low = high + (five ? 4 : 0);
-
-    ret->d = half_at(p);
-    ret->m = m ? half_at(p + 2) : 0;
-    if (type == QUANT_Q8_0) {
-        memcpy(ret->q, p + 2, 32);
-        return;
-    }
-    for (int i = 0; i < 32; i++) {
-        ret->q[i] = i < 16 ? low[i] & 15 : low[i - 16] >> 4;
-        if (five) ret->q[i] |= (uint8_t)((high[i / 8] >> (i % 8) & 1) << 4);
-    }
-}
-
-/* Block @j of a superblock of 256. */
-static void take_k(enum quant_type type, const uint8_t *p, int j, struct block *ret)
-{
-    if (type == QUANT_Q6_K) {
-        const int half = j / 4, s = j % 4; /* half of 128, run of 32 in it */
-        const uint8_t *ql = p + 64 * half + 32 * (s & 1), *qh = p + 128 + 32 * half;
-        for (int i = 0; i < 32; i++)
-            ret->q[i] = (uint8_t)((s < 2 ? ql[i] & 15 : ql[i] >> 4) | (qh[i] >> 2 * s & 3) << 4);
-        ret->sc[0] = p[192 + 2 * j];
-        ret->sc[1] = p[192 + 2 * j + 1];
-        ret->d = half_at(p + 208);
-        return;
-    }
-    const uint8_t *s = p + 4, *high = p + 16,
-                  *low = p + (type == QUANT_Q5_K ? 48 : 16) + 32 * (j / 2);
-    ret->d = half_at(p);
-    ret->m = half_at(p + 2);
-    ret->sc[0] = j < 4 ? s[j] & 63 : (uint8_t)((s[j + 4] & 15) | (s[j - 4] >> 6) << 4);
-    ret->mn = j < 4 ? s[j + 4] & 63 : (uint8_t)((s[j + 4] >> 4) | (s[j] >> 6) << 4);
-    for (int i = 0; i < 32; i++) {
-        ret->q[i] = j % 2 ? low[i] >> 4 : low[i] & 15;
-        if (type == QUANT_Q5_K) ret->q[i] |= (uint8_t)((high[i] >> j & 1) << 4);
-    }
-}
-
-static void take(const struct matrix *m, uint32_t row, uint32_t b, struct block *ret)
-{
-    const uint8_t *p = (const uint8_t *)m->raw + row * m->raw_stride;
-    const struct quant_info *info = quant_find(m->type);
-
-    *ret = (struct block){ 0 };
-    if (info->block_values == 256)
-        take_k(m->type, p + (size_t)(b / 8) * info->block_bytes, (int)(b % 8), ret);
-    else
-        take_32(m->type, p + (size_t)b * info->block_bytes, ret);
-}
-
 /* ---- packing ---- */
 
 static void put_block(const struct matrix *m, uint8_t *tile, uint32_t r, uint32_t b,
-                      const struct block *k)
+                      const struct matrix_block *k)
 {
     const struct shape s = shape_of(m->type);
     uint8_t *scales = tile + (size_t)b * s.block_scales,
             *low = tile + m->low_at + (size_t)b * s.low * 64;
-    uint8_t *super = tile + (size_t)blocks(m) * s.block_scales + (size_t)(b / 8) * s.super_scales;
+    uint8_t *super = tile + (size_t)matrix_blocks(m) * s.block_scales + (size_t)(b / 8) * s.super_scales;
     uint8_t *high = tile + m->high_at + (size_t)b * s.high * 64;
 
     if (s.super_scales == 0) {
@@ -203,19 +126,23 @@ static void pack_floats(const struct matrix *m, uint32_t tile, uint8_t *out)
 
 void matrix_pack_tiles(const struct matrix *m, uint32_t tile0, uint32_t tile1, uint8_t *out)
 {
-    struct block k;
+    struct matrix_block k;
 
     assert(m->raw);
     for (uint32_t t = tile0; t < tile1; t++) {
         uint8_t *tile = out + (t - tile0) * m->tile_bytes;
         memset(tile, 0, m->tile_bytes);
+        if (m->layout != MATRIX_TILES) {
+            matrix_unit_pack(m, t, tile);
+            continue;
+        }
         if (!matrix_wants_q(m->type)) {
             pack_floats(m, t, tile);
             continue;
         }
         for (uint32_t r = 0; r < MATRIX_TILE && t * MATRIX_TILE + r < m->rows; r++)
-            for (uint32_t b = 0; b < blocks(m); b++) {
-                take(m, t * MATRIX_TILE + r, b, &k);
+            for (uint32_t b = 0; b < matrix_blocks(m); b++) {
+                matrix_block_take(m, t * MATRIX_TILE + r, b, &k);
                 put_block(m, tile, r, b, &k);
             }
     }
@@ -224,24 +151,24 @@ void matrix_pack_tiles(const struct matrix *m, uint32_t tile0, uint32_t tile1, u
 /* ---- reading a row back ---- */
 
 static void get_block(const struct matrix *m, const uint8_t *tile, uint32_t r, uint32_t b,
-                      struct block *k)
+                      struct matrix_block *k)
 {
     const struct shape s = shape_of(m->type);
     const uint8_t *scales = tile + (size_t)b * s.block_scales,
                   *low = tile + m->low_at + (size_t)b * s.low * 64;
     const uint8_t *super =
-        tile + (size_t)blocks(m) * s.block_scales + (size_t)(b / 8) * s.super_scales;
+        tile + (size_t)matrix_blocks(m) * s.block_scales + (size_t)(b / 8) * s.super_scales;
     const uint8_t *high = tile + m->high_at + (size_t)b * s.high * 64;
 
-    *k = (struct block){ 0 };
+    *k = (struct matrix_block){ 0 };
     if (s.super_scales == 0) {
-        k->d = half_at(scales + 2 * r);
-        if (s.block_scales == 64) k->m = half_at(scales + 32 + 2 * r);
+        k->d = matrix_half(scales + 2 * r);
+        if (s.block_scales == 64) k->m = matrix_half(scales + 32 + 2 * r);
     } else {
         k->sc[0] = scales[r];
         k->sc[1] = k->mn = scales[16 + r];
-        k->d = half_at(super + 2 * r);
-        if (s.super_scales == 64) k->m = half_at(super + 32 + 2 * r);
+        k->d = matrix_half(super + 2 * r);
+        if (s.super_scales == 64) k->m = matrix_half(super + 32 + 2 * r);
     }
     for (uint32_t i = 0; i < 32; i++) {
         const uint32_t g = i / 4, at = 4 * r + i % 4;
@@ -256,7 +183,7 @@ static void get_block(const struct matrix *m, const uint8_t *tile, uint32_t r, u
 }
 
 /* The formulas of quant_decode(). */
-static void block_values(enum quant_type type, const struct block *k, float *out)
+static void block_values(enum quant_type type, const struct matrix_block *k, float *out)
 {
     const float d = quant_f16(k->d), m = quant_f16(k->m);
 
@@ -307,17 +234,21 @@ void matrix_row(const struct matrix *m, uint32_t row, uint32_t first, uint32_t n
         quant_decode(m->type, (const uint8_t *)m->raw + row * m->raw_stride, first, n, out);
         return;
     }
-    const uint8_t *tile = m->packed + row / MATRIX_TILE * m->tile_bytes;
+    const uint8_t *tile =
+        m->layout == MATRIX_TILES ? m->packed + row / MATRIX_TILE * m->tile_bytes : NULL;
     if (!matrix_wants_q(m->type)) {
         packed_floats(m, tile, row % MATRIX_TILE, first, n, out);
         return;
     }
     for (uint32_t b = first / 32; b * 32 < first + n; b++) {
-        struct block k;
+        struct matrix_block k;
         float v[32];
         const uint32_t from = b * 32 > first ? b * 32 : first,
                        to = (b + 1) * 32 < first + n ? (b + 1) * 32 : first + n;
-        get_block(m, tile, row % MATRIX_TILE, b, &k);
+        if (m->layout == MATRIX_TILES)
+            get_block(m, tile, row % MATRIX_TILE, b, &k);
+        else
+            matrix_unit_block(m, row, b, &k);
         block_values(m->type, &k, v);
         memcpy(out + (from - first), v + (from - b * 32), (to - from) * sizeof(float));
     }

@@ -81,6 +81,11 @@ SIMD_INLINE v16i v16i_set(int32_t x)
     const __m256i t = _mm256_set1_epi32(x);
     return SIMD_BOTH(v16i, t, t);
 }
+SIMD_INLINE v16i v16i_load(const int32_t *p)
+{
+    const __m256i *q = (const __m256i *)(const void *)p;
+    return SIMD_BOTH(v16i, _mm256_loadu_si256(q), _mm256_loadu_si256(q + 1));
+}
 SIMD_INLINE v16i v16i_sub(v16i x, v16i y)
 {
     return SIMD_BOTH(v16i, _mm256_sub_epi32(x.a, y.a), _mm256_sub_epi32(x.b, y.b));
@@ -191,6 +196,10 @@ SIMD_INLINE v64u v64u_or_bits(v64u v, v64u h, int right, uint8_t mask)
     return SIMD_BOTH(v64u, simd_or_bits_half(v.a, h.a, right, mask),
                      simd_or_bits_half(v.b, h.b, right, mask));
 }
+SIMD_INLINE __m256i simd_load_32(const int8_t *x)
+{
+    return _mm256_loadu_si256((const __m256i *)(const void *)x);
+}
 #ifdef __AVXVNNI__
 SIMD_INLINE v64u v64u_from_s8(v64u v)
 {
@@ -208,6 +217,15 @@ SIMD_INLINE v16i v16i_dot(v16i acc, v64u w, const int8_t *a)
 SIMD_INLINE v16i v16i_dot_s8(v16i acc, v64u w, const int8_t *a)
 {
     return v16i_dot(acc, w, a);
+}
+SIMD_INLINE v16i v16i_dot64(v16i acc, v64u w, const int8_t *x)
+{
+    return SIMD_BOTH(v16i, _mm256_dpbusd_avx_epi32(acc.a, w.a, simd_load_32(x)),
+                     _mm256_dpbusd_avx_epi32(acc.b, w.b, simd_load_32(x + 32)));
+}
+SIMD_INLINE v16i v16i_dot64_s8(v16i acc, v64u w, const int8_t *x)
+{
+    return v16i_dot64(acc, w, x);
 }
 #else
 SIMD_INLINE v64u v64u_from_s8(v64u v)
@@ -228,6 +246,18 @@ SIMD_INLINE v16i v16i_dot_s8(v16i acc, v64u w, const int8_t *a)
     const __m256i t = _mm256_set1_epi32(four);
     return SIMD_BOTH(v16i, simd_dot_half(acc.a, _mm256_abs_epi8(w.a), _mm256_sign_epi8(t, w.a)),
                      simd_dot_half(acc.b, _mm256_abs_epi8(w.b), _mm256_sign_epi8(t, w.b)));
+}
+SIMD_INLINE v16i v16i_dot64(v16i acc, v64u w, const int8_t *x)
+{
+    return SIMD_BOTH(v16i, simd_dot_half(acc.a, w.a, simd_load_32(x)),
+                     simd_dot_half(acc.b, w.b, simd_load_32(x + 32)));
+}
+SIMD_INLINE v16i v16i_dot64_s8(v16i acc, v64u w, const int8_t *x)
+{
+    return SIMD_BOTH(
+        v16i,
+        simd_dot_half(acc.a, _mm256_abs_epi8(w.a), _mm256_sign_epi8(simd_load_32(x), w.a)),
+        simd_dot_half(acc.b, _mm256_abs_epi8(w.b), _mm256_sign_epi8(simd_load_32(x + 32), w.b)));
 }
 
 /* A running sum whose latest pairs are still in 16 bits. */
@@ -261,3 +291,35 @@ SIMD_INLINE v16p v16p_dot_s8(v16p p, v64u w, const int8_t *a)
     return p;
 }
 #endif
+SIMD_INLINE int32_t simd_sum_8(__m256i v)
+{
+    __m128i s = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    s = _mm_hadd_epi32(s, s);
+    return _mm_cvtsi128_si32(_mm_hadd_epi32(s, s));
+}
+SIMD_INLINE void v16i_halves(v16i v, int32_t ret[2])
+{
+    ret[0] = simd_sum_8(v.a);
+    ret[1] = simd_sum_8(v.b);
+}
+SIMD_INLINE v16i simd_mla(v16i acc, __m128i w, int32_t q) /* 16 signed bytes */
+{
+    const __m256i t = _mm256_set1_epi32(q);
+    const __m256i a = _mm256_cvtepi8_epi32(w), b = _mm256_cvtepi8_epi32(_mm_srli_si128(w, 8));
+    return SIMD_BOTH(v16i, _mm256_add_epi32(acc.a, _mm256_mullo_epi32(a, t)),
+                     _mm256_add_epi32(acc.b, _mm256_mullo_epi32(b, t)));
+}
+SIMD_INLINE v16i v16i_mla_low4(v16i acc, const uint8_t *p, int32_t q)
+{
+    const __m128i w = _mm_loadu_si128((const __m128i *)(const void *)p);
+    return simd_mla(acc, _mm_and_si128(w, _mm_set1_epi8(15)), q);
+}
+SIMD_INLINE v16i v16i_mla_high4(v16i acc, const uint8_t *p, int32_t q)
+{
+    const __m128i w = _mm_srli_epi16(_mm_loadu_si128((const __m128i *)(const void *)p), 4);
+    return simd_mla(acc, _mm_and_si128(w, _mm_set1_epi8(15)), q);
+}
+SIMD_INLINE v16i v16i_mla_s8(v16i acc, const uint8_t *p, int32_t q)
+{
+    return simd_mla(acc, _mm_loadu_si128((const __m128i *)(const void *)p), q);
+}

@@ -61,6 +61,10 @@ SIMD_INLINE v16i v16i_set(int32_t x)
 {
     return _mm512_set1_epi32(x);
 }
+SIMD_INLINE v16i v16i_load(const int32_t *p)
+{
+    return _mm512_loadu_si512(p);
+}
 SIMD_INLINE v16i v16i_sub(v16i a, v16i b)
 {
     return _mm512_sub_epi32(a, b);
@@ -149,4 +153,40 @@ SIMD_INLINE v16i v16i_dot(v16i acc, v64u w, const int8_t *a)
 SIMD_INLINE v16i v16i_dot_s8(v16i acc, v64u w, const int8_t *a)
 {
     return v16i_dot(acc, w, a);
+}
+SIMD_INLINE v16i v16i_dot64(v16i acc, v64u w, const int8_t *x)
+{
+    return _mm512_dpbusd_epi32(acc, w, _mm512_loadu_si512(x));
+}
+SIMD_INLINE v16i v16i_dot64_s8(v16i acc, v64u w, const int8_t *x)
+{
+    return v16i_dot64(acc, w, x);
+}
+SIMD_INLINE void v16i_halves(v16i v, int32_t ret[2])
+{
+    __m256i a = _mm512_castsi512_si256(v), b = _mm512_extracti64x4_epi64(v, 1);
+    a = _mm256_hadd_epi32(a, b); /* a01 a23 b01 b23 of each 128 bits */
+    a = _mm256_hadd_epi32(a, a);
+    const __m128i s = _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+    ret[0] = _mm_cvtsi128_si32(s);
+    ret[1] = _mm_extract_epi32(s, 1);
+}
+SIMD_INLINE v16i simd_mla(v16i acc, __m512i w, int32_t q)
+{
+    return _mm512_dpwssd_epi32(acc, w, _mm512_set1_epi16((short)q)); /* the high half of each w is 0 */
+}
+SIMD_INLINE v16i v16i_mla_low4(v16i acc, const uint8_t *p, int32_t q)
+{
+    const __m128i w = _mm_loadu_si128((const __m128i *)(const void *)p);
+    return simd_mla(acc, _mm512_cvtepu8_epi32(_mm_and_si128(w, _mm_set1_epi8(15))), q);
+}
+SIMD_INLINE v16i v16i_mla_high4(v16i acc, const uint8_t *p, int32_t q)
+{
+    const __m128i w = _mm_srli_epi16(_mm_loadu_si128((const __m128i *)(const void *)p), 4);
+    return simd_mla(acc, _mm512_cvtepu8_epi32(_mm_and_si128(w, _mm_set1_epi8(15))), q);
+}
+SIMD_INLINE v16i v16i_mla_s8(v16i acc, const uint8_t *p, int32_t q)
+{
+    const __m512i w = _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
+    return _mm512_add_epi32(acc, _mm512_mullo_epi32(w, _mm512_set1_epi32(q)));
 }

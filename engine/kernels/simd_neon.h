@@ -75,6 +75,10 @@ SIMD_INLINE v16i v16i_set(int32_t x)
 {
     SIMD_EACH(v16i, vdupq_n_s32(x));
 }
+SIMD_INLINE v16i v16i_load(const int32_t *p)
+{
+    SIMD_EACH(v16i, vld1q_s32(p + 4 * i));
+}
 SIMD_INLINE v16i v16i_sub(v16i x, v16i y)
 {
     SIMD_EACH(v16i, vsubq_s32(x.q[i], y.q[i]));
@@ -189,4 +193,49 @@ SIMD_INLINE v16i v16i_dot_s8(v16i acc, v64u w, const int8_t *a)
 SIMD_INLINE v16i v16i_dot(v16i acc, v64u w, const int8_t *a)
 {
     return v16i_dot_s8(acc, w, a); /* weights 0..63 are the same number signed */
+}
+/* Four weights a lane, each with an activation of its own. */
+SIMD_INLINE v16i v16i_dot64_s8(v16i acc, v64u w, const int8_t *x)
+{
+    for (int i = 0; i < 4; i++) {
+        const int8x16_t s = vreinterpretq_s8_u8(w.q[i]), t = vld1q_s8(x + 16 * i);
+#ifdef __ARM_FEATURE_DOTPROD
+        acc.q[i] = vdotq_s32(acc.q[i], s, t);
+#else
+        const int16x8_t lo = vmull_s8(vget_low_s8(s), vget_low_s8(t)), hi = vmull_high_s8(s, t);
+        acc.q[i] = vaddq_s32(acc.q[i], vpaddq_s32(vpaddlq_s16(lo), vpaddlq_s16(hi)));
+#endif
+    }
+    return acc;
+}
+SIMD_INLINE v16i v16i_dot64(v16i acc, v64u w, const int8_t *x)
+{
+    return v16i_dot64_s8(acc, w, x);
+}
+SIMD_INLINE void v16i_halves(v16i v, int32_t ret[2])
+{
+    ret[0] = vaddvq_s32(vaddq_s32(v.q[0], v.q[1]));
+    ret[1] = vaddvq_s32(vaddq_s32(v.q[2], v.q[3]));
+}
+SIMD_INLINE v16i simd_mla(v16i acc, int8x16_t w, int32_t q)
+{
+    const int16x8_t lo = vmovl_s8(vget_low_s8(w)), hi = vmovl_high_s8(w);
+    const int16_t t = (int16_t)q;
+    acc.q[0] = vmlal_n_s16(acc.q[0], vget_low_s16(lo), t);
+    acc.q[1] = vmlal_high_n_s16(acc.q[1], lo, t);
+    acc.q[2] = vmlal_n_s16(acc.q[2], vget_low_s16(hi), t);
+    acc.q[3] = vmlal_high_n_s16(acc.q[3], hi, t);
+    return acc;
+}
+SIMD_INLINE v16i v16i_mla_low4(v16i acc, const uint8_t *p, int32_t q)
+{
+    return simd_mla(acc, vreinterpretq_s8_u8(vandq_u8(vld1q_u8(p), vdupq_n_u8(15))), q);
+}
+SIMD_INLINE v16i v16i_mla_high4(v16i acc, const uint8_t *p, int32_t q)
+{
+    return simd_mla(acc, vreinterpretq_s8_u8(vshrq_n_u8(vld1q_u8(p), 4)), q);
+}
+SIMD_INLINE v16i v16i_mla_s8(v16i acc, const uint8_t *p, int32_t q)
+{
+    return simd_mla(acc, vreinterpretq_s8_u8(vld1q_u8(p)), q);
 }

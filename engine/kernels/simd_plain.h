@@ -86,6 +86,12 @@ SIMD_INLINE v16i v16i_set(int32_t x)
     v16i r;
     SIMD_PLAIN_EACH(x);
 }
+SIMD_INLINE v16i v16i_load(const int32_t *p)
+{
+    v16i r;
+    memcpy(r.lane, p, sizeof(r.lane));
+    return r;
+}
 SIMD_INLINE v16i v16i_sub(v16i a, v16i b)
 {
     v16i r;
@@ -208,6 +214,46 @@ SIMD_INLINE v16i v16i_dot_s8(v16i acc, v64u w, const int8_t *a)
 {
     for (int i = 0; i < 64; i++)
         acc.lane[i / 4] += (int8_t)w.byte[i] * a[i % 4];
+    return acc;
+}
+/* acc + products of the weights 0..63 with as many activations: four to a lane. */
+SIMD_INLINE v16i v16i_dot64(v16i acc, v64u w, const int8_t *x)
+{
+    for (int i = 0; i < 64; i++)
+        acc.lane[i / 4] += w.byte[i] * x[i];
+    return acc;
+}
+/* The same for signed weights after v64u_from_s8(). */
+SIMD_INLINE v16i v16i_dot64_s8(v16i acc, v64u w, const int8_t *x)
+{
+    for (int i = 0; i < 64; i++)
+        acc.lane[i / 4] += (int8_t)w.byte[i] * x[i];
+    return acc;
+}
+/* Sums of the lanes 0..7 and 8..15. */
+SIMD_INLINE void v16i_halves(v16i v, int32_t ret[2])
+{
+    ret[0] = ret[1] = 0;
+    for (int i = 0; i < 16; i++)
+        ret[i / 8] += v.lane[i];
+}
+/* acc + q * the low halves, the high halves of 16 bytes, the 16 signed bytes at @p; |q| <= 127. */
+SIMD_INLINE v16i v16i_mla_low4(v16i acc, const uint8_t *p, int32_t q)
+{
+    for (int i = 0; i < 16; i++)
+        acc.lane[i] += (p[i] & 15) * q;
+    return acc;
+}
+SIMD_INLINE v16i v16i_mla_high4(v16i acc, const uint8_t *p, int32_t q)
+{
+    for (int i = 0; i < 16; i++)
+        acc.lane[i] += (p[i] >> 4) * q;
+    return acc;
+}
+SIMD_INLINE v16i v16i_mla_s8(v16i acc, const uint8_t *p, int32_t q)
+{
+    for (int i = 0; i < 16; i++)
+        acc.lane[i] += (int8_t)p[i] * q;
     return acc;
 }
 #undef SIMD_PLAIN_EACH

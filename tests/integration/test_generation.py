@@ -328,6 +328,28 @@ class Ends(TestCase):
         self.calm()
         self.assertEqual(self.status_of().served, served, "nobody got it")
 
+    def test_a_higher_class_ends_the_step_of_a_lower_one_and_changes_no_answer(self):
+        house = self.own_house("slices", "[daemon]\nlog-level = debug\n")
+        reader, person = self.connect(house), self.connect(house)
+
+        def read():
+            return reader.generate(LONG, raw=True, max_tokens=4, request_class=pb.CLASS_BACKGROUND)
+
+        def ask():
+            return person.generate("a person asks", raw=True, max_tokens=4)
+        want_read, want_ask = reader.wait(read()).ids, person.wait(ask()).ids
+        reader.ok("model_unload", pb.ModelUnload())  # the prefix cache goes with it
+        background = read()
+        while len(background.progress) < 2 and not background.over:
+            reader.take()
+        while "step abandoned" not in house.log() and not background.over:
+            time.sleep(0.02)  # so that a step has begun
+            self.assertEqual(person.wait(ask()).ids, want_ask)
+            while reader.has_frame() or reader.readable():
+                reader.take()
+        self.assertEqual(reader.wait(background).ids, want_read)
+        self.assertIn("step abandoned", house.log())
+
     def test_a_deadline_that_passes_ends_the_answer(self):
         began = time.monotonic()
         a = self.c.wait(self.long(deadline_ms=1500))

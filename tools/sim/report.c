@@ -14,7 +14,7 @@ enum { N_QUANTILES = 4 };
 
 static double share(const struct sim *s, uint64_t engine_ns)
 {
-    return s->world.took_ns > 0 ? (double)engine_ns / (double)s->world.took_ns : 0;
+    return s->engine_ns > 0 ? (double)engine_ns / (double)s->engine_ns : 0;
 }
 
 static uint64_t refused(const struct sim_group *g)
@@ -77,10 +77,10 @@ void report_table(struct sim *s, FILE *out)
     }
     refusals(s, out);
     (void)fprintf(out,
-                  "%" PRIu64 " steps, %.1f s of engine time, busy %.0f %%; background had %.1f %%; %" PRIu64
+                  "%" PRIu64 " steps, %.1f s of engine time, busy %.0f %%; background had %.1f %%; Jain of all apps by weight %.3f\n%" PRIu64
                   " plans sent, %" PRIu64 " evictions, %" PRIu64 " steps abandoned (%.2f s)\n",
                   w->step, (double)w->took_ns * 1e-9, s->busy * 100,
-                  share(s, w->class_ns[SCHED_BACKGROUND]) * 100, w->n_plans_sent, w->n_evicted,
+                  share(s, s->class_ns[SCHED_BACKGROUND]) * 100, s->jain, w->n_plans_sent, w->n_evicted,
                   w->n_abandoned, (double)w->abandoned_ns * 1e-9);
     (void)fprintf(out, "charged %" PRIu64 " ns of %" PRIu64 " ns (%" PRIu64 " ns nobody's); longest queue %u\n",
                   w->charged_ns, w->took_ns, w->nobodys_ns, s->queue_most);
@@ -132,12 +132,13 @@ int report_json(struct sim *s, FILE *out)
     for (size_t i = 0; i < s->scenario->n_groups; i++)
         (void)json_array_append_new(groups, group_json(s, i));
     json_t *o = json_pack(
-        "{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:i}", "groups", groups, "steps",
+        "{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:o, s:i}", "groups", groups, "steps",
         (json_int_t)w->step, "engine_ns", (json_int_t)w->took_ns, "charged_ns",
         (json_int_t)w->charged_ns, "nobodys_ns", (json_int_t)w->nobodys_ns, "plans_sent",
         (json_int_t)w->n_plans_sent, "evictions", (json_int_t)w->n_evicted, "abandoned_steps",
         (json_int_t)w->n_abandoned, "abandoned_ns", (json_int_t)w->abandoned_ns, "busy", s->busy,
-        "background_share", share(s, w->class_ns[SCHED_BACKGROUND]), "queue_most",
+        "background_share", share(s, s->class_ns[SCHED_BACKGROUND]), "jain_by_weight",
+        isnan(s->jain) ? json_null() : json_real(s->jain), "queue_most",
         (int)s->queue_most);
     if (!o) {
         json_decref(groups);

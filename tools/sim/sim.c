@@ -141,10 +141,7 @@ static bool arrive(struct sim *s)
 
 static void leave(struct sim *s, const struct world_req *r, uint32_t slot)
 {
-    struct sim_group *g = &s->group[r->group];
-
     s->in_flight[r->app]--;
-    g->engine_ns += r->sched.engine_ns;
     load_answered(&s->load, s->of_req[slot], s->world.now_ns, 0);
 }
 
@@ -211,16 +208,37 @@ static uint64_t on_cut(struct world *w, uint64_t end_ns)
 
 /* ---- the whole ---- */
 
-static double jain(const struct sim *s, uint32_t first_app, uint32_t n)
+static double jain(double sum, double squares, double n)
 {
-    double sum = 0, squares = 0;
-
-    for (uint32_t i = 0; i < n; i++) {
-        const double x = (double)s->world.app_ns[first_app + i];
-        sum += x;
-        squares += x * x;
-    }
     return squares > 0 ? sum * sum / (n * squares) : (double)NAN;
+}
+
+/* Who got what, when the last request has come: afterwards, those who asked for most would have the engine alone. */
+static void count_shares(struct sim *s)
+{
+    const struct world *w = &s->world;
+    double all = 0, all_squares = 0;
+    uint32_t app = 0;
+
+    if (s->counted) return;
+    s->counted = true;
+    for (size_t i = 0; i < s->scenario->n_groups; i++) {
+        const struct scenario_group *c = &s->scenario->group[i];
+        struct sim_group *g = &s->group[i];
+        double sum = 0, squares = 0;
+        for (uint32_t k = 0; k < c->apps; k++, app++) {
+            const double x = (double)w->app_ns[app];
+            g->engine_ns += w->app_ns[app];
+            sum += x;
+            squares += x * x;
+        }
+        g->jain = jain(sum, squares, c->apps);
+        all += sum / c->weight;
+        all_squares += squares / c->weight / c->weight;
+    }
+    s->jain = jain(all, all_squares, app);
+    s->engine_ns = w->took_ns;
+    memcpy(s->class_ns, w->class_ns, sizeof(s->class_ns));
 }
 
 static int prepare(struct sim *s, uint64_t seed, struct reason *why)
@@ -261,17 +279,6 @@ static int prepare(struct sim *s, uint64_t seed, struct reason *why)
     return 0;
 }
 
-static void sum_up(struct sim *s, uint64_t from_ns)
-{
-    uint32_t app = 0;
-
-    for (size_t i = 0; i < s->scenario->n_groups; i++) {
-        s->group[i].jain = jain(s, app, s->scenario->group[i].apps);
-        app += s->scenario->group[i].apps;
-    }
-    s->busy = (double)s->world.took_ns / (double)(s->world.now_ns - from_ns);
-}
-
 static void check_all(struct sim *s)
 {
     struct reason *why = &s->world.broken;
@@ -298,7 +305,8 @@ int sim_run(struct sim *ret, const struct scenario *scenario, uint64_t seed, str
     if (r != 0) return r;
     struct world *w = &s->world;
     const uint64_t from_ns = w->now_ns;
-    const uint64_t most_ns = from_ns + (uint64_t)((scenario->seconds + STARVED_S) * 1e9);
+    const uint64_t end_ns = from_ns + (uint64_t)(scenario->seconds * 1e9);
+    const uint64_t most_ns = end_ns + (uint64_t)(STARVED_S * 1e9);
     while (!w->broken.text[0] && s->memory == 0) {
         const struct load_source *next = load_next(&s->load);
         if (w->s.n_reqs == 0 && !next) break;
@@ -306,11 +314,13 @@ int sim_run(struct sim *ret, const struct scenario *scenario, uint64_t seed, str
             world_idle(w, next->at_ns);
         else
             world_step(w);
+        if (w->now_ns >= end_ns) count_shares(s);
         if (w->now_ns > most_ns)
             reason_set(&w->broken, "%u requests starve: they have no answer %.0f s after the end",
                        w->s.n_reqs, STARVED_S);
     }
-    sum_up(s, from_ns);
+    count_shares(s);
+    s->busy = (double)w->took_ns / (double)(w->now_ns - from_ns);
     check_all(s);
     if (!world_deinit(w)) {
         *why = w->broken;

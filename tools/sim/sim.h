@@ -29,8 +29,8 @@ struct sim_group {
     uint64_t n_sent, n_done, n_refused[SIM_REFUSALS];
     uint64_t n_promised, n_expired, n_unserved; /* with a deadline: taken; ended by it; so, without a token */
     uint64_t tokens, prompt_tokens, cached_tokens;
-    uint64_t engine_ns;
-    double jain;                          /* engine time of its apps by weight; 1: all the same */
+    uint64_t engine_ns;                   /* while requests came */
+    double jain;                          /* of the engine time of its apps; 1: all the same */
     struct sim_samples first, wait, total; /* to the first token; to the first place; to the end */
 };
 
@@ -45,6 +45,9 @@ struct sim {
     bool *warm;            /* [n_apps] its prefix is cached */
     uint32_t queue_most;   /* longest queue */
     double busy;           /* share of the time in which the engine worked */
+    double jain;           /* of the engine time of all apps, divided by their weights */
+    uint64_t engine_ns, class_ns[SCHED_CLASSES]; /* while requests came */
+    bool counted;          /* these are known */
     int memory;            /* -ENOMEM when a sample could not be kept */
 };
 

@@ -3,7 +3,7 @@
 
 A conversation: {"lang", "split", "system": facts of the user or "", "tools": names offered, "turns": [...]}. A turn is
 {"role": "user", "text"}, {"role": "tool", "text": JSON} or {"role": "model", "calls": [{"name", "arguments"}], "text",
-"kind", "slots": what was filled in}. FORM.md says how that becomes a prompt.
+"kind", "slots": what was filled in}. docs/TOOLS.md says how that becomes a prompt.
 """
 import json
 import random
@@ -388,7 +388,7 @@ class Composer:
         others = [n for n in self.tools if n not in needed and n not in absent]
         roll = r.random()
         n = r.randint(1, 7) if roll < 0.6 else r.randint(8, 16) if roll < 0.92 else r.randint(20, len(others))
-        names = list(needed) + r.sample(others, min(n, len(others)))
+        names = sorted(needed) + r.sample(others, min(n, len(others)))
         r.shuffle(names)
         return names
 

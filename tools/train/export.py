@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write a checkpoint as GGUF, its levels in it.
 
-usage: export.py CHECKPOINT.pt OUT.gguf --tokenizer F.model [--type F16|Q8_0|Q4_0|...] [--config F.json]
+usage: export.py CHECKPOINT.pt OUT.gguf --tokenizer F.model [--type F16|Q8_0|Q4_0|...] [--config F.json] [--last]
 
-Names of tensors and keys are those of published Gemma 3n files; `hearth.prompt_form` (FORM.md) and `hearth.levels` are ours. Quantised are the
+Names of tensors and keys are those of published Gemma 3n files; `hearth.prompt_form` (docs/TOOLS.md) and
+`hearth.levels` are ours. Quantised are the
 matrices that quantisers touch (attention, FFN, both embeddings, PLE projections); the rest is F16, vectors and the
 coefficients of AltUp F32.
 """
@@ -128,11 +129,13 @@ def main():
     ap.add_argument("out")
     ap.add_argument("--tokenizer", required=True)
     ap.add_argument("--type", default="Q8_0")
+    ap.add_argument("--last", action="store_true", help="the weights of the last step instead of their mean over about a hundred")
     ap.add_argument("--config", default=net.HERE + "/config.json")
     a = ap.parse_args()
     config, sp = net.load_config(a.config), spm.SentencePieceProcessor(model_file=a.tokenizer)
     model = net.build(config, sp.GetPieceSize())
-    model.load_state_dict(torch.load(a.checkpoint, map_location="cpu")["mean"])
+    weights = torch.load(a.checkpoint, map_location="cpu")["model" if a.last else "mean"]
+    model.load_state_dict({k: v for k, v in weights.items() if k != "lm_head.weight"}, strict=False)  # tied to the embedding
     kind = gguf.GGMLQuantizationType[a.type]
     w = gguf.GGUFWriter(a.out, "gemma3n")
     w.add_name("hearth-mini")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The prompt form tools-v1 (FORM.md): a conversation as texts and control tokens, and as token ids."""
+"""The prompt form tools-v1 (docs/TOOLS.md): a conversation as texts and control tokens, and as token ids."""
 import json
 
 CONTROL = ["<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>", "<tools>", "<call>", "<result>"]

@@ -42,9 +42,11 @@ def optimizers(model):
     """Muon for the matrices of layers, AdamW for embeddings, norms and the small matrices of AltUp. Each has its highest rate."""
     ours = lambda n, p: p.dim() == 2 and min(p.shape) >= 16 and "embed_tokens" not in n
     hidden = [p for n, p in model.named_parameters() if ours(n, p)]
-    rest = [p for n, p in model.named_parameters() if not ours(n, p)]
+    sharp = [p for n, p in model.named_parameters() if "q_norm" in n or "k_norm" in n]  # how sharply attention can look
+    ids = {id(p) for p in hidden + sharp}
+    rest = [p for p in model.parameters() if id(p) not in ids]
     return (torch.optim.Muon([dict(params=hidden, top=0.015)], lr=0.015, weight_decay=0.02, momentum=0.95),
-            torch.optim.AdamW([dict(params=rest, top=3e-3)], lr=3e-3, weight_decay=0.0, betas=(0.9, 0.97), fused=True))
+            torch.optim.AdamW([dict(params=rest, top=3e-3), dict(params=sharp, top=15e-3)], lr=3e-3, weight_decay=0.0, betas=(0.9, 0.97), fused=True))
 
 
 def rate(step, part, warm=60):
@@ -79,7 +81,7 @@ def main():
     ap.add_argument("--rows", type=int, default=4)
     ap.add_argument("--from", dest="start")
     ap.add_argument("--pause")
-    ap.add_argument("--nested", type=float, default=0.3, help="part of the run in which only the full level is trained")
+    ap.add_argument("--nested", type=float, default=0.5, help="part of the run in which only the full level is trained")
     ap.add_argument("--threads", type=int, default=2)
     ap.add_argument("--seed", type=int, default=1)
     ap.add_argument("--every", type=float, default=5, help="minutes between checkpoints")
@@ -101,9 +103,9 @@ def main():
         for o, s in zip(opts, c["opts"]):
             o.load_state_dict(s)
         step, shard, tokens, done = c["step"], c["shard"], c["tokens"], c["seconds"]
-    mean = {k: v.clone() for k, v in (c["mean"] if os.path.exists(path) else model.state_dict()).items()}
-    pairs = [[d[k] for k in mean if k != "lm_head.weight"] for d in (mean, model.state_dict())]
-    fast, plain = net.Fast(model, not a.no_compile), net.Fast(model)
+    mean = {k: v.clone() for k, v in (c["mean"] if os.path.exists(path) else model.state_dict()).items() if k != "lm_head.weight"}  # tied
+    pairs = [[d[k] for k in mean] for d in (mean, model.state_dict())]
+    fast, plain = net.Fast(model, not a.no_compile), net.Fast(model)  # compiling each level costs minutes
     move = lambda b: {k: v.to(device) if torch.is_tensor(v) else v for k, v in b.items()}
     data = batches.Packer(sp, "train", a.seed, T, S, shard)
     held = batches.Packer(sp, "dev", 1, T, S)
@@ -121,7 +123,7 @@ def main():
     def keep():
         save(path, model, mean, opts, step=step, shard=data.shard, tokens=tokens, seconds=done)
         own = {k: v.clone() for k, v in model.state_dict().items()}
-        model.load_state_dict(mean)
+        model.load_state_dict(mean, strict=False)
         with torch.autocast(device, dtype=torch.bfloat16):
             say(f"step {step}, {tokens / 1e6:.2f} M tokens: saved; mean of weights on " + look(plain, dev, config, names if part >= a.nested else ["full"]))
         model.load_state_dict(own)
@@ -139,7 +141,7 @@ def main():
                 g["lr"] = g["top"] * rate(step, part)
         b = move(data.take(a.rows))
         with torch.autocast(device, dtype=torch.bfloat16):
-            loss, _ = loss_of(fast, b, config["model"]["sliding_window"], config["levels"][level])
+            loss, _ = loss_of(fast if level == "full" else plain, b, config["model"]["sliding_window"], config["levels"][level])
         for o in opts:
             o.zero_grad(set_to_none=True)
         loss.backward()

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Train the tokenizer: SentencePiece BPE with byte fallback, laid out as Gemma's and with the control tokens of FORM.md.
+"""Train the tokenizer: SentencePiece BPE with byte fallback, laid out as Gemma's and with the control tokens of docs/TOOLS.md.
 
 usage: train_tokenizer.py OUT.model [--size N] [--conversations N] [--seed S]
 

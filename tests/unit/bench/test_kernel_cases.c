@@ -25,6 +25,20 @@ static void see(void *context, const struct kernel_case *c)
     s->calls++;
 }
 
+Test(kernel_cases, units_are_of_two_types_and_both_layouts)
+{
+    static struct seen s;
+
+    cr_assert_eq(kernel_cases_units(kernels_auto(), see, &s), 0);
+    cr_assert_eq(s.n, 4);
+    cr_assert_str_eq(s.names[0], "unit_rows Q4_0");
+    cr_assert_str_eq(s.names[3], "unit_columns Q8_0");
+    cr_assert_eq(s.macs[0], s.macs[1]);
+    cr_assert_eq(s.from_memory, 4);
+    cr_assert_eq(kernel_cases_units(kernels_c(), see, &s), 0);
+    cr_assert_eq(s.n, 4, "the reference has none");
+}
+
 Test(kernel_cases, products_are_of_one_four_eight_and_many_rows)
 {
     static struct seen s;

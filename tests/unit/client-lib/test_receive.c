@@ -154,6 +154,38 @@ Test(receive, a_token_without_text)
     expect(HEARTH__SERVER_FRAME__BODY_TOKEN, &m.base, HEARTH_EVENT_TEXT, false);
 }
 
+static void look_call(const struct hearth_event *e)
+{
+    if (e->type == HEARTH_EVENT_TEXT) {
+        cr_assert_eq(e->text_size, 0u);
+        cr_assert_eq(e->n_token_ids, 1u);
+        return;
+    }
+    cr_assert_eq(e->type, HEARTH_EVENT_CALL);
+    cr_assert_str_eq(e->text, "{\"name\":\"go\",\"arguments\":{}}");
+    cr_assert_eq(e->text_size, strlen(e->text));
+    cr_assert_eq(e->n_token_ids, 0u);
+}
+
+Test(receive, a_call_comes_after_its_last_token)
+{
+    Hearth__Token m = HEARTH__TOKEN__INIT;
+    uint32_t ids[1] = { 9 };
+    char call[] = "{\"name\":\"go\",\"arguments\":{}}";
+
+    ask(look_call);
+    m.id = id;
+    m.token_ids = ids;
+    m.n_token_ids = 1;
+    m.call.data = (uint8_t *)call;
+    m.call.len = strlen(call);
+    fake_server_send(&server, HEARTH__SERVER_FRAME__BODY_TOKEN, &m.base);
+    fake_server_pump(client, &seen, HEARTH_EVENT_CALL, 1);
+    cr_assert_eq(seen.n[HEARTH_EVENT_TEXT], 1);
+    fake_server_reply(&server, id);
+    fake_server_pump(client, &seen, HEARTH_EVENT_END, 1);
+}
+
 Test(receive, text_as_large_as_a_frame_holds)
 {
     static uint8_t text[1000000];
@@ -475,6 +507,12 @@ static void fill_status(Hearth__Status *s)
     s->tokens_cached = 18;
     s->tokens_out = 19;
     s->read_gb_s = 20;
+    s->weights = (char *)(uintptr_t) "mapped";
+    s->energy_mj = 21;
+    s->power_w = 22;
+    s->temperature_c = 23;
+    s->temperature_limit_c = 24;
+    s->power_supply = (char *)(uintptr_t) "mains";
 }
 
 static void look_status(const struct hearth_event *e)
@@ -497,6 +535,10 @@ static void look_status(const struct hearth_event *e)
     cr_assert_str_eq(s->last_error, "was down");
     cr_assert(s->load_us == 16 && s->tokens_in == 17 && s->tokens_cached == 18);
     cr_assert(s->tokens_out == 19 && s->read_gb_s == 20);
+    cr_assert_str_eq(s->weights, "mapped");
+    cr_assert(s->energy_mj == 21 && s->power_w == 22);
+    cr_assert(s->temperature_c == 23 && s->temperature_limit_c == 24);
+    cr_assert_str_eq(s->power_supply, "mains");
     cr_assert_eq(s->n_requests, 2u);
     check_request(&s->requests[0]);
 }

@@ -97,6 +97,22 @@ Test(engine, refuses_more_tokens_than_the_embedding_has_rows)
     (void)close(fd);
 }
 
+Test(engine, a_sparse_ffn_counts_with_what_it_reads)
+{
+    struct model_make s = model_make_gemma3n();
+
+    s.matrices = QUANT_Q8_0;
+    struct engine *whole = open_made(&s, &(struct engine_options){ .threads = 1, .kernels = "c" }),
+                  *some = open_made(&s, &(struct engine_options){ .threads = 1 });
+    const double all = (double)engine_level_bytes(whole, &engine_levels(whole)->row[0]),
+                 read = (double)engine_level_bytes(some, &engine_levels(some)->row[0]),
+                 ffn = 6.0 * 2 * s.ffn * s.d_model * 34 / 32; /* up and down of six layers in Q8_0 */
+    cr_assert_gt(read, all - ffn);
+    cr_assert_lt(read, all - 0.5 * ffn, "%g of %g, the FFN has %g", read, all, ffn);
+    engine_free(whole);
+    engine_free(some);
+}
+
 Test(engine, takes_the_levels_that_the_file_brings)
 {
     struct model_make s = model_make_gemma3n();

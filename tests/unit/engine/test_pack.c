@@ -112,12 +112,27 @@ Test(pack, a_file_gives_the_bits_that_memory_gives)
     }
 }
 
+/* Of the packed form of @m, made tile by tile. */
+static uint64_t sum_of(const struct matrix *m)
+{
+    uint8_t *packed = malloc(matrix_packed_bytes(m));
+    struct packed_sum sum;
+
+    cr_assert_not_null(packed);
+    for (uint32_t t = 0; t < matrix_tiles(m); t++)
+        matrix_pack_tiles(m, t, t + 1, packed + t * m->tile_bytes);
+    packed_sum_init(&sum);
+    packed_sum_add(&sum, packed, matrix_packed_bytes(m));
+    free(packed);
+    return packed_sum_end(&sum);
+}
+
 /* Files outlive programs: a change of the packed form must change their name. */
 Test(pack, a_packed_matrix_is_what_its_layout_number_says)
 {
     static const struct {
         enum quant_type type;
-        uint64_t sum; /* of layout 1 */
+        uint64_t sum; /* of layout 2 */
     } list[] = {
         { QUANT_F32, UINT64_C(0x9205d95f9c49f1e0) },  { QUANT_F16, UINT64_C(0x392bcb0e8d55fe36) },
         { QUANT_BF16, UINT64_C(0x392bcb0e8d55fe36) }, { QUANT_Q4_0, UINT64_C(0xd47c24f4642e1e37) },
@@ -126,27 +141,31 @@ Test(pack, a_packed_matrix_is_what_its_layout_number_says)
         { QUANT_Q4_K, UINT64_C(0x7dd820f817af4037) }, { QUANT_Q5_K, UINT64_C(0x718d11af6eb984cd) },
         { QUANT_Q6_K, UINT64_C(0xd0bedda5cedfa18) }
     };
-    static uint8_t raw[18 * 512 * 4];
+    static uint8_t raw[32 * 512 * 4];
 
     for (size_t i = 0; i < sizeof(raw); i++)
         raw[i] = (uint8_t)(i * 131 + (i >> 7) * 17);
     for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
         const struct matrix m = matrix_raw(list[i].type, 18, 512, raw);
-        const size_t n = matrix_packed_bytes(&m);
-        uint8_t *packed = malloc(n);
-        struct packed_sum sum;
-        cr_assert_not_null(packed);
-        matrix_pack_tiles(&m, 0, 1, packed);
-        matrix_pack_tiles(&m, 1, 2, packed + m.tile_bytes);
-        packed_sum_init(&sum);
-        packed_sum_add(&sum, packed, n);
-        cr_expect(packed_sum_end(&sum) == list[i].sum,
+        cr_expect(sum_of(&m) == list[i].sum,
                   "type %d: sum %#" PRIx64
                   ": a new layout? Then raise MATRIX_LAYOUT and write the new sums",
-                  (int)list[i].type, packed_sum_end(&sum));
-        free(packed);
+                  (int)list[i].type, sum_of(&m));
     }
-    cr_assert_eq(MATRIX_LAYOUT, 1);
+    static const struct {
+        enum quant_type type;
+        enum matrix_layout layout;
+        uint64_t sum;
+    } units[] = { { QUANT_Q4_0, MATRIX_UNIT_ROWS, UINT64_C(0xf126f71a4f5735ec) },
+                  { QUANT_Q4_0, MATRIX_UNIT_COLUMNS, UINT64_C(0x5443578f297617af) },
+                  { QUANT_Q8_0, MATRIX_UNIT_ROWS, UINT64_C(0x7291b601a0f1984d) },
+                  { QUANT_Q8_0, MATRIX_UNIT_COLUMNS, UINT64_C(0x4507e81c42ee4554) } };
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+        struct matrix m = matrix_raw(units[i].type, 32, 512, raw);
+        cr_assert(matrix_by_unit(&m, units[i].layout));
+        cr_expect(sum_of(&m) == units[i].sum, "by unit %zu: sum %#" PRIx64, i, sum_of(&m));
+    }
+    cr_assert_eq(MATRIX_LAYOUT, 2);
 }
 
 /* One model that is made, and a whole packed file of it. */

@@ -153,3 +153,73 @@ Test(answer, refuses_stop_texts_that_are_empty_too_long_or_too_many)
     cr_assert_eq(answer_stop(&a, "y", 1, &why), ANSWER_E_INVALID);
     vocab_made_deinit(&made);
 }
+
+/* ---- calls ---- */
+
+static int push(struct answer *a, const char *bytes, char *out, size_t *n)
+{
+    int r = 0;
+
+    for (*n = 0; *bytes && r == 0; bytes++)
+        r = answer_push(a, BYTE_0 + (uint8_t)*bytes, out, n);
+    cr_assert_eq(*bytes, '\0', "%s is left", bytes);
+    return r;
+}
+
+Test(answer, a_call_is_no_part_of_the_text)
+{
+    enum { MARK = 4 }; /* any control token */
+    struct vocab_made made = small();
+    struct answer a = with(made.v, (const char *const[]){ NULL });
+    char out[ANSWER_OUT_MAX];
+    size_t n;
+
+    answer_calls(&a, MARK);
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(answer_push(&a, MARK, out, &n), 0);
+        cr_assert_eq(n, 0u);
+        cr_assert_eq(push(&a, "{\"a\": \"\xea\xb0\x80\"}", out, &n), 0);
+        cr_assert_eq(n, 0u);
+        cr_assert(a.in_call);
+        cr_assert_eq(push(&a, "\n", out, &n), ANSWER_E_CALL);
+        cr_assert_eq(n, 0u);
+        cr_assert_eq(a.n_call, 12u);
+        cr_assert_arr_eq(a.call, "{\"a\": \"\xea\xb0\x80\"}", 12);
+    }
+    cr_assert_eq(push(&a, "o", out, &n), 0);
+    cr_assert_eq(n, 1u);
+    cr_assert_eq(out[0], 'o');
+    cr_assert_eq(a.made, 1u);
+    vocab_made_deinit(&made);
+}
+
+Test(answer, a_call_that_does_not_end_gives_no_text_and_stays_in_its_bounds)
+{
+    enum { MARK = 4 };
+    struct vocab_made made = small();
+    struct answer a = with(made.v, (const char *const[]){ "x", NULL });
+    char out[ANSWER_OUT_MAX];
+    size_t n;
+
+    answer_calls(&a, MARK);
+    (void)answer_push(&a, MARK, out, &n);
+    for (size_t i = 0; i < ANSWER_CALL_MAX + 100; i++)
+        cr_assert_eq(push(&a, "x", out, &n), 0, "stop texts are looked for in the text alone");
+    cr_assert_eq(a.n_call, (size_t)ANSWER_CALL_MAX + 100);
+    cr_assert_eq(answer_push(&a, BYTE_0 + 0xea, out, &n), 0, "half a character");
+    cr_assert_eq(answer_end(&a, out), 0u);
+    vocab_made_deinit(&made);
+}
+
+Test(answer, without_calls_the_mark_is_a_token_like_others)
+{
+    struct vocab_made made = small();
+    struct answer a = with(made.v, (const char *const[]){ NULL });
+    char out[ANSWER_OUT_MAX];
+    size_t n;
+
+    cr_assert_eq(answer_push(&a, 4, out, &n), 0);
+    cr_assert_eq(push(&a, "\n", out, &n), 0);
+    cr_assert_eq(n, 1u);
+    vocab_made_deinit(&made);
+}

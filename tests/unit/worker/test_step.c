@@ -30,6 +30,35 @@ Test(step, an_answer_goes_on_after_a_replay_as_if_nothing_had_happened)
     seq_run_close(&m);
 }
 
+static uint32_t n_asked, n_stopped;
+
+/* Every 37th time: the models have fewer layers, so that a step is made in the end, and each place between two of them is met. */
+static bool now_and_then(void *context)
+{
+    (void)context;
+    n_stopped += ++n_asked % 37 == 0;
+    return n_asked % 37 == 0;
+}
+
+Test(step, a_step_that_is_given_up_between_two_layers_changes_no_answer)
+{
+    static const char *const models[] = { "g3-basic", "n3-slices" };
+
+    for (size_t i = 0; i < 2; i++) {
+        seq_run_open(&m, models[i], 0, 0);
+        seq_run_one(&m, &ask, 8, &whole);
+        n_asked = n_stopped = 0;
+        engine_stop(m.engine, (struct forward_stop){ .ask = now_and_then });
+        seq_run_one(&m, &ask, 8, &part);
+        cr_assert_gt(n_stopped, 10, "%s", models[i]);
+        cr_assert_eq(part.n, whole.n);
+        cr_assert_arr_eq(part.id, whole.id, whole.n * sizeof(*whole.id));
+        cr_assert_str_eq(part.text, whole.text);
+        cr_assert_eq(part.prefilled, whole.prefilled, "what was given up is not counted");
+        seq_run_close(&m);
+    }
+}
+
 Test(step, an_answer_does_not_depend_on_chunks_or_on_who_runs_beside_it)
 {
     static const char *const texts[] = {

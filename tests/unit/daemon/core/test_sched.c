@@ -353,3 +353,24 @@ Test(sched, a_newcomer_takes_a_place_of_an_app_with_many_at_once)
     cr_assert(world_planned(&w, b) && world_planned(&w, c));
     cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
+
+Test(sched, a_higher_class_is_urgent_until_a_step_of_the_lower_one_was_abandoned_for_it)
+{
+    begin(8, 100);
+    const struct sched_req high = { .class = SCHED_INTERACTIVE },
+                           low = { .class = SCHED_BACKGROUND };
+    cr_assert_not(sched_urgent(&w.s, &high), "nothing runs");
+    (void)world_come(&w, 0, 100, SCHED_BACKGROUND, 1000, 10, 10);
+    (void)world_plan(&w);
+    cr_assert(sched_urgent(&w.s, &high));
+    cr_assert_not(sched_urgent(&w.s, &low));
+    sched_abandoned(&w.s);
+    cr_assert_not(sched_urgent(&w.s, &high), "it must get on first");
+    world_step(&w);
+    cr_assert(sched_urgent(&w.s, &high));
+    (void)world_come(&w, 1, 100, SCHED_INTERACTIVE, 1000, 10, 10);
+    (void)world_plan(&w);
+    cr_assert_not(sched_urgent(&w.s, &high), "its own class runs");
+    cr_assert(sched_urgent(&w.s, &(struct sched_req){ .class = SCHED_REALTIME }));
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
+}

@@ -39,7 +39,7 @@ static void product_make(struct product *p, enum quant_type type, uint32_t rows,
         random_blocks(type, (uint8_t *)p->raw_bytes + r * row_bytes, cols);
     p->raw = p->packed = matrix_raw(type, rows, cols, p->raw_bytes);
     p->packed_bytes = aligned(matrix_packed_bytes(&p->raw));
-    matrix_pack_tiles(&p->raw, 0, matrix_tiles(rows), p->packed_bytes);
+    matrix_pack_tiles(&p->raw, 0, matrix_tiles(&p->raw), p->packed_bytes);
     matrix_set_packed(&p->packed, p->packed_bytes);
     p->x = (struct act){ .cols_max = stride,
                          .f = aligned(N_MAX * stride * sizeof(float)),
@@ -92,7 +92,7 @@ static void multiply(struct product *p, const struct kernels *k, uint32_t n, uin
     k->matmul(&job, 0, p->raw.rows, scratch);
 }
 
-static const uint32_t row_counts[] = { 1, 15, 16, 17, 32, 50 };
+static const uint32_t row_counts[] = { 1, 15, 16, 17, 32, 50, 80 };
 static const uint32_t n_counts[] = { 1, 2, 3, 4, 5, 6, 7, 8, 11, 19 };
 
 static uint32_t cols_of(enum quant_type type, int i)
@@ -127,6 +127,142 @@ Test(matrix, a_packed_matrix_has_the_values_of_the_file_exactly)
             free(a);
             free(b);
         }
+}
+
+/* ---- packed by unit ---- */
+
+static const enum quant_type unit_types[] = { QUANT_Q4_0, QUANT_Q8_0 };
+
+/* As @p, packed in @layout. */
+static struct matrix by_unit(const struct product *p, enum matrix_layout layout)
+{
+    struct matrix m = p->raw;
+
+    cr_assert(matrix_by_unit(&m, layout));
+    uint8_t *at = aligned(matrix_packed_bytes(&m));
+    for (uint32_t t = 0; t < matrix_tiles(&m); t++)
+        matrix_pack_tiles(&m, t, t + 1, at + t * m.tile_bytes);
+    matrix_set_packed(&m, at);
+    return m;
+}
+
+static void free_packed(struct matrix *m)
+{
+    free((void *)(size_t)m->packed);
+}
+
+Test(matrix, packed_by_unit_has_the_values_of_the_file_exactly)
+{
+    for (int t = 0; t < 2; t++)
+        for (int c = 0; c < 4; c++)
+            for (int layout = MATRIX_UNIT_ROWS; layout <= MATRIX_UNIT_COLUMNS; layout++) {
+                const uint32_t cols = cols_of(unit_types[t], c);
+                struct product p;
+                float *a = malloc(cols * sizeof(float)), *b = malloc(cols * sizeof(float));
+                product_make(&p, unit_types[t], 64, cols);
+                struct matrix m = by_unit(&p, layout);
+                for (uint32_t r = 0; r < 64; r++) {
+                    const uint32_t first = r % 3 ? cols / 5 : 0, n = cols - first - (r % 2 ? cols / 7 : 0);
+                    matrix_row(&p.raw, r, first, n, a);
+                    matrix_row(&m, r, first, n, b);
+                    cr_assert_eq(memcmp(a, b, n * sizeof(float)), 0, "type %d layout %d row %u", t, layout, r);
+                }
+                free_packed(&m);
+                product_free(&p);
+                free(a);
+                free(b);
+            }
+}
+
+Test(matrix, is_not_packed_by_unit_where_that_cannot_be)
+{
+    static uint8_t raw[64 * 256];
+    struct matrix k = matrix_raw(QUANT_Q4_K, 32, 256, raw), odd = matrix_raw(QUANT_Q4_0, 48, 64, raw);
+
+    cr_assert_not(matrix_by_unit(&k, MATRIX_UNIT_ROWS));
+    cr_assert_not(matrix_by_unit(&odd, MATRIX_UNIT_COLUMNS));
+    cr_assert_eq(odd.layout, MATRIX_TILES);
+    cr_assert_eq(matrix_tiles(&odd), 3);
+}
+
+static _Alignas(64) uint8_t unit_scratch[KERNELS_SCRATCH];
+
+/* Some of @of, ascending. Return: how many. */
+static uint32_t some_units(uint16_t *unit, uint32_t of, int density)
+{
+    uint32_t n = 0;
+
+    for (uint32_t u = 0; u < of; u++)
+        if (density == 0 ? u == of - 1 : (int)(random_u32() % 8) < density) unit[n++] = (uint16_t)u;
+    return n;
+}
+
+static struct kernels_units units_job(const struct product *p, const struct matrix *m, const uint16_t *unit, uint32_t n,
+                                      float *y)
+{
+    return (struct kernels_units){ m, p->x.q, p->x.d, p->x.sum, unit, n, y };
+}
+
+Test(matmul, rows_of_units_have_the_bits_of_the_whole_product)
+{
+    const struct kernels *sets[SETS_MAX];
+    const size_t n_sets = kernels_list(sets, SETS_MAX);
+
+    for (size_t s = 0; s < n_sets - 1; s++)
+        for (int t = 0; t < 2; t++)
+            for (int c = 0; c < 4; c++)
+                for (int density = 0; density <= 8; density += 4) {
+                    struct product p;
+                    float whole[96], some[96];
+                    uint16_t unit[96];
+                    product_make(&p, unit_types[t], 96, cols_of(unit_types[t], c));
+                    struct matrix m = by_unit(&p, MATRIX_UNIT_ROWS);
+                    p.at[0] = 0;
+                    quantise(&p, sets[s], m.cols);
+                    multiply(&p, sets[s], 1, 0, m.cols, false, whole);
+                    const uint32_t n = some_units(unit, 96, density), cut = n / 3;
+                    const struct kernels_units job = units_job(&p, &m, unit, n, some);
+                    sets[s]->unit_rows(&job, 0, cut, unit_scratch);
+                    sets[s]->unit_rows(&job, cut, n, unit_scratch);
+                    for (uint32_t i = 0; i < n; i++)
+                        cr_assert_eq(memcmp(&some[i], &whole[unit[i]], sizeof(float)), 0, "%s type %d cols %u unit %u: %a %a",
+                                     sets[s]->name, t, m.cols, unit[i], (double)some[i], (double)whole[unit[i]]);
+                    free_packed(&m);
+                    product_free(&p);
+                }
+}
+
+Test(matmul, columns_of_units_have_the_bits_of_the_whole_product)
+{
+    const struct kernels *sets[SETS_MAX];
+    const size_t n_sets = kernels_list(sets, SETS_MAX);
+
+    for (size_t s = 0; s < n_sets - 1; s++)
+        for (int t = 0; t < 2; t++)
+            for (int c = 0; c < 4; c++)
+                for (int density = 0; density <= 8; density++) {
+                    struct product p;
+                    float whole[96], some[96];
+                    uint16_t unit[2048];
+                    product_make(&p, unit_types[t], 96, cols_of(unit_types[t], c));
+                    struct matrix m = by_unit(&p, MATRIX_UNIT_COLUMNS);
+                    const uint32_t n = density == 7 ? 0 : some_units(unit, m.cols, density);
+                    for (uint32_t u = 0, k = 0; u < m.cols; u++) { /* 0 but at the units */
+                        if (k < n && unit[k] == u)
+                            k++;
+                        else
+                            p.x.f[u] = 0;
+                    }
+                    p.at[0] = 0;
+                    quantise(&p, sets[s], m.cols);
+                    multiply(&p, sets[s], 1, 0, m.cols, false, whole);
+                    const struct kernels_units job = units_job(&p, &m, unit, n, some);
+                    sets[s]->unit_columns(&job, 0, 32, unit_scratch);
+                    sets[s]->unit_columns(&job, 32, 96, unit_scratch);
+                    cr_assert_eq(memcmp(some, whole, sizeof(whole)), 0, "%s type %d cols %u, %u units", sets[s]->name, t, m.cols, n);
+                    free_packed(&m);
+                    product_free(&p);
+                }
 }
 
 Test(matmul, every_vector_set_gives_the_bits_of_plain_c)

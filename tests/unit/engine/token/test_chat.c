@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "engine/token/chat.h"
@@ -332,4 +333,110 @@ Test(chat, gives_up_cleanly_at_each_allocation, .init = setup, .fini = drop)
     }
     oom_fail_at(0);
     cr_assert_gt(k, 1u);
+}
+
+/* ---- tools-v1 ---- */
+
+enum { TOOLS = 4, CALL = 5, RESULT = 6, FIRST_BYTE = 9 }; /* of the vocabulary below, turns begin at 7 and end at 8 */
+
+/* @form: the key's value, NULL: none. @result: the text of token 6. Return: that of chat_init(). */
+static int load_tools(const char *form, const char *result, struct reason *why)
+{
+    struct vocab_make_token tokens[9 + 256 + 4];
+    static char bytes[256][8];
+    struct gguf_make m;
+    const char *const controls[] = { "<pad>", "<eos>", "<bos>", "<unk>", "<tools>",
+                                     "<call>", result, "<start_of_turn>", "<end_of_turn>" };
+    size_t n = 0;
+
+    for (size_t i = 0; i < 9; i++)
+        tokens[n++] = (struct vocab_make_token){ controls[i], -1000, VOCAB_CONTROL };
+    for (unsigned b = 0; b < 256; b++) {
+        (void)snprintf(bytes[b], sizeof(bytes[b]), "<0x%02X>", b);
+        tokens[n++] = (struct vocab_make_token){ bytes[b], 0, VOCAB_BYTE };
+    }
+    tokens[n++] = (struct vocab_make_token){ "\n", -1000, VOCAB_USER };
+    gguf_make_init(&m);
+    vocab_make_keys(&m, tokens, n);
+    gguf_make_text(&m, "tokenizer.chat_template", "{{ bos_token }}...");
+    if (form) gguf_make_text(&m, "hearth.prompt_form", form);
+    made = vocab_make_load(&m);
+    cr_assert_eq(tokenizer_new(made.v, &t), 0);
+    return chat_init(&chat, made.g, made.v, why);
+}
+
+static void setup_tools(void)
+{
+    struct reason why = { "" };
+
+    cr_assert_eq(load_tools("tools-v1", "<result>", &why), 0, "%s", why.text);
+}
+
+static void check_tools(const char *lines, const struct chat_turn *turns, size_t n, bool answer, const char *want)
+{
+    size_t n_ids;
+    struct reason why = { "" };
+    const struct gguf_string tools = { lines, strlen(lines) };
+
+    cr_assert_eq(chat_render(&chat, t, tools, turns, n, answer, ids, IDS_MAX, &n_ids, &why), 0, "%s", why.text);
+    check(ids, n_ids, want);
+}
+
+Test(chat, a_file_says_that_its_model_calls_tools, .init = setup_tools, .fini = drop)
+{
+    cr_assert_eq(chat.form, CHAT_FORM_TOOLS);
+    cr_assert_str_eq(chat_form_name(chat.form), "tools-v1");
+    cr_assert_null(chat_stop(&chat));
+    cr_assert_eq(chat.call, (uint32_t)CALL);
+}
+
+Test(chat, tools_stand_after_the_system_text_and_results_have_a_mark, .init = setup_tools, .fini = drop)
+{
+    static const uint32_t made_call[] = { CALL, FIRST_BYTE + '{', FIRST_BYTE + '}', 8 };
+    const struct chat_turn turns[] = { turn(CHAT_ROLE_SYSTEM, "sys"), turn(CHAT_ROLE_USER, "a"),
+                                       { .role = CHAT_ROLE_MODEL, .ids = made_call, .n_ids = 4 },
+                                       turn(CHAT_ROLE_TOOL, " {} ") };
+    static const char lines[] = "a(b)\nc()\n";
+#define HEAD "<bos><start_of_turn>user\nsys\n\n<tools>a(b)\nc()\n\n"
+
+    check_tools(lines, turns, 2, true, HEAD "a<end_of_turn>\n<start_of_turn>model\n");
+    check_tools(lines, turns, 4, true,
+                HEAD "a<end_of_turn>\n<start_of_turn>model\n<call>{}<end_of_turn>\n"
+                     "<start_of_turn>user\n<result>{}<end_of_turn>\n<start_of_turn>model\n");
+    check_tools(lines, turns, 1, false, HEAD);
+    check_tools(lines, turns, 0, false, "<bos><start_of_turn>user\n<tools>a(b)\nc()\n\n");
+    check_tools("", turns + 1, 1, true, "<bos><start_of_turn>user\na<end_of_turn>\n<start_of_turn>model\n");
+}
+
+Test(chat, no_text_makes_a_mark, .init = setup_tools, .fini = drop)
+{
+    static const char said[] = "<tools><call>{}<result><end_of_turn>";
+    const struct chat_turn turns[] = { turn(CHAT_ROLE_SYSTEM, said), turn(CHAT_ROLE_USER, said),
+                                       turn(CHAT_ROLE_MODEL, said), turn(CHAT_ROLE_TOOL, said) };
+    size_t n_ids, marks[9] = { 0 };
+
+    cr_assert_eq(chat_render(&chat, t, (struct gguf_string){ "a()\n", 4 }, turns, 4, true, ids, IDS_MAX, &n_ids,
+                             NULL),
+                 0);
+    for (size_t i = 0; i < n_ids; i++)
+        if (ids[i] < 9) marks[ids[i]]++;
+    cr_assert_eq(marks[TOOLS], 1u);
+    cr_assert_eq(marks[CALL], 0u);
+    cr_assert_eq(marks[RESULT], 1u);
+    cr_assert_eq(marks[8], 3u, "ends of turns");
+}
+
+Test(chat, a_form_that_is_not_known_or_not_whole_is_refused)
+{
+    struct reason why = { "" };
+
+    cr_assert_eq(load_tools("tools-v2", "<result>", &why), GGUF_E_REFUSED);
+    cr_assert_not_null(strstr(why.text, "hearth.prompt_form"), "%s", why.text);
+    drop();
+    cr_assert_eq(load_tools("tools-v1", "<other>", &why), GGUF_E_REFUSED);
+    cr_assert_not_null(strstr(why.text, "<result>"), "%s", why.text);
+    drop();
+    cr_assert_eq(load_tools(NULL, "<result>", &why), 0);
+    cr_assert_eq(chat.form, CHAT_FORM_CHAT);
+    drop();
 }

@@ -1,0 +1,71 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""hearth-answer, run as evaluations run it, on a tiny model of tests/golden.
+
+usage: test_hearth_answer.py HEARTH_ANSWER HEARTH_EVAL GOLDEN [unittest arguments]
+"""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ANSWER, EVAL, GOLDEN = sys.argv.pop(1), sys.argv.pop(1), pathlib.Path(sys.argv.pop(1))
+MODEL = str(GOLDEN / "text/n3-slices/model.gguf")
+PROMPTS = [[2, 5, 9, 14], [2], [2] + list(range(20, 60))]
+N = 12
+
+
+def run(*args, stdin="", program=ANSWER):
+    return subprocess.run([program, *args], input=stdin, capture_output=True, text=True, timeout=100, check=False)
+
+
+def lines(prompts):
+    return "".join(json.dumps(p) + "\n" for p in prompts)
+
+
+class HearthAnswer(unittest.TestCase):
+    def refused(self, status, word, *args, stdin=""):
+        r = run(*args, stdin=stdin)
+        self.assertEqual(r.returncode, status, r)
+        self.assertIn(word, r.stderr)
+        self.assertEqual(r.stderr.count("\n"), 1, "one sentence")
+
+    def test_answers_are_the_greedy_ones_of_hearth_eval(self):
+        """Prompts do not touch each other, and a level is a level of hearth-eval."""
+        levels = json.loads((GOLDEN / "text/n3-slices/expect.json").read_text())["slices"]["levels"]
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "levels.json")
+            pathlib.Path(path).write_text(json.dumps(levels))
+            for more in ([], ["--levels", path, "--level", "half"]):
+                r = run(MODEL, "--max", str(N), "--kernels", "c", "--threads", "1", *more, stdin=lines(PROMPTS))
+                self.assertEqual((r.returncode, r.stderr), (0, ""))
+                answers = [json.loads(x) for x in r.stdout.splitlines()]
+                self.assertEqual(len(answers), len(PROMPTS))
+                for prompt, a in zip(PROMPTS, answers):
+                    e = run(MODEL, "--ids", ",".join(map(str, prompt)), "--greedy", str(N), "--kernels", "c", "--threads", "1", *more, program=EVAL)
+                    self.assertEqual(e.returncode, 0, e.stderr)
+                    want = json.loads(e.stdout.splitlines()[-1])["greedy"]
+                    self.assertEqual(a["ids"], want[:len(a["ids"])])
+                    if len(a["ids"]) < N:
+                        self.assertIn(want[len(a["ids"])], (1, 5), "a token that ends an answer")
+                    self.assertLessEqual(0, a["prefill_ms"])
+                    self.assertLessEqual(a["prefill_ms"], a["total_ms"])
+
+    def test_what_is_no_prompt_is_refused(self):
+        for text, word in (("{}\n", "array"), ("[]\n", "array"), ("[2, x]\n", "line of the input"), ("[2, -1]\n", "no token"), ("[2, 1e3]\n", "no token"),
+                           ("[99999999]\n", "no token"), (lines([[2] * 5000]), "context")):
+            self.refused(1, word, MODEL, "--threads", "1", stdin=text)
+
+    def test_wrong_usage(self):
+        self.refused(2, "one model file")
+        self.refused(2, "--max", MODEL, "--max", "0")
+        self.refused(1, "no such level", MODEL, "--level", "none", "--threads", "1")
+        self.refused(1, "/nowhere", "/nowhere")
+        self.assertEqual(run("--help").returncode, 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
