@@ -507,6 +507,12 @@ static void fill_status(Hearth__Status *s)
     s->tokens_cached = 18;
     s->tokens_out = 19;
     s->read_gb_s = 20;
+    s->weights = (char *)(uintptr_t) "mapped";
+    s->energy_mj = 21;
+    s->power_w = 22;
+    s->temperature_c = 23;
+    s->temperature_limit_c = 24;
+    s->power_supply = (char *)(uintptr_t) "mains";
 }
 
 static void look_status(const struct hearth_event *e)
@@ -529,6 +535,10 @@ static void look_status(const struct hearth_event *e)
     cr_assert_str_eq(s->last_error, "was down");
     cr_assert(s->load_us == 16 && s->tokens_in == 17 && s->tokens_cached == 18);
     cr_assert(s->tokens_out == 19 && s->read_gb_s == 20);
+    cr_assert_str_eq(s->weights, "mapped");
+    cr_assert(s->energy_mj == 21 && s->power_w == 22);
+    cr_assert(s->temperature_c == 23 && s->temperature_limit_c == 24);
+    cr_assert_str_eq(s->power_supply, "mains");
     cr_assert_eq(s->n_requests, 2u);
     check_request(&s->requests[0]);
 }
