@@ -127,6 +127,7 @@ static void reopen(struct server *s, struct request *r)
 
 static void reopen_outdated(struct server *s)
 {
+    if (s->supervisor.switching) return; /* what is open ends with the old model */
     LIST_EACH(r, &s->requests, struct request, node)
     if (leveling_outdated(r)) reopen(s, r);
 }
@@ -353,6 +354,7 @@ void running_worker_lost(struct server *s, bool died)
 {
     const bool trial = died && suspect_on_trial(s);
 
+    s->climate.metered = false; /* no step runs until the next worker is ready */
     s->plan_owed = false;
     LIST_EACH(r, &s->requests, struct request, node)
     {

@@ -63,6 +63,8 @@ static void look_queued(const struct hearth_event *e)
 {
     cr_assert_eq(e->position, 3u);
     cr_assert_eq(e->wait_ms, 1500u);
+    cr_assert_str_eq(e->level, "e2b");
+    cr_assert_str_eq(e->level_reason, "heat");
 }
 
 Test(receive, queued)
@@ -73,6 +75,8 @@ Test(receive, queued)
     m.id = id;
     m.position = 3;
     m.wait_ms = 1500;
+    m.level = (char *)(uintptr_t) "e2b";
+    m.level_reason = (char *)(uintptr_t) "heat";
     expect(HEARTH__SERVER_FRAME__BODY_QUEUED, &m.base, HEARTH_EVENT_QUEUED, false);
 }
 
