@@ -210,7 +210,10 @@ class Cancels(TestCase):
         worker = house.worker()
         before = house.descriptors(), descriptors(worker)
         clients, done, hung_up = [self.connect() for _ in range(12)], 0, 0
+        third = None
         while done < CANCELS:
+            if third is None and done > CANCELS / 3:
+                third = rss_anon(worker)
             for i, c in enumerate(clients):
                 asked = [c.generate("x " * chance.randrange(1, 120), raw=True, max_tokens=chance.randrange(1, 60))
                          for _ in range(chance.randrange(1, 5))]
@@ -230,7 +233,10 @@ class Cancels(TestCase):
         for c in clients:
             c.close()
         self.calm()
-        note(f"{done} requests, {hung_up} connections hung up")
+        end = rss_anon(worker)
+        note(f"{done} requests, {hung_up} connections hung up; the worker has {third} KiB of anonymous memory after a third, {end} at the end")
+        if not SANITIZED:
+            self.assertLess(end - third, 1024)
         self.assertEqual(house.worker(), worker, "it did not have to be replaced")
         self.assertTrue(alive(worker))
         eventually("descriptors are closed", lambda: house.descriptors() <= before[0] and descriptors(worker) <= before[1])
