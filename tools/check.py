@@ -230,23 +230,29 @@ def units(s):
         s.notes.append(f"hearthd.service: exposure {figure[1]} of at most {EXPOSURE_MAX}")
 
 
-def run(s):
-    """./run answers from the real weights, and a second time without building"""
-    path = weights(s)
-    if not path:
-        return
-    folder = release(s)
-    env = {"HEARTH_BUILD": str(folder)}
-    outputs = [s.run("./run", env=env) for _ in range(2)]
+def answers_of(s, env, n, *options):
+    """./run has @n questions and as many answers, twice; the second time nothing is built or added."""
+    outputs = [s.run("./run", *options, env=env) for _ in range(2)]
     for status, output in outputs:
         answers = re.findall(r"^> .*\n(?!\n|>)(.+)", output, re.M)
-        s.expect(status == 0 and len(answers) == 3, "./run has three questions and three answers", output)
+        s.expect(status == 0 and len(answers) == n, f"./run has {n} questions and as many answers", output)
     s.expect("building" not in outputs[1][1] and "added" not in outputs[1][1], "a second ./run builds and adds nothing", outputs[1][1])
     s.notes += re.findall(r"^(> .*\n.+)", outputs[1][1], re.M)[:1]
-    status, output = s.run("./run", "ask", "--temperature", "0", "What is the capital of France?", env=env)
-    s.expect(status == 0 and "Paris" in output, "./run ask", output)
+
+
+def run(s):
+    """./run answers with the model of the repository, and a second time without building; and with the real weights"""
+    folder = release(s)
+    env = {"HEARTH_BUILD": str(folder)}
+    answers_of(s, env, 4)
+    status, output = s.run("./run", "ask", "창문 열어 줘", env=env)
+    s.expect(status == 0 and '"name":"window_set"' in output, "./run ask calls a tool", output)
     status, output = s.run("./run", "frobnicate", env=env)
     s.expect(status == 2, "./run hands on the exit status of hearthctl", output)
+    if weights(s):
+        answers_of(s, env, 3, "--model", "gemma3-270m")
+        status, output = s.run("./run", "--model", "gemma3-270m", "ask", "--temperature", "0", "What is the capital of France?", env=env)
+        s.expect(status == 0 and "Paris" in output, "./run --model gemma3-270m ask", output)
 
 
 def clang(s):
