@@ -167,7 +167,7 @@ static void fail(struct supervisor *v, Hearth__ErrorCode code, const char *why)
     log_err("model not loaded", "name=%s version=%s why=\"%s\"", v->model.name, v->model.version,
             why);
     child_stop(&v->child);
-    v->crashes = 0;
+    v->crashes = v->load_crashes = 0;
     waiters_fail(&v->waiters, code, why);
     if (v->trial) { /* back to what was active before; requests that came meanwhile are its */
         v->trial = false;
@@ -281,7 +281,8 @@ static void on_gone(void *context, const char *why)
 
     v->restarts++;
     v->crashes++;
-    if (loading && v->crashes >= LOAD_CRASHES_MAX) {
+    v->load_crashes = loading ? v->load_crashes + 1 : 0;
+    if (v->load_crashes >= LOAD_CRASHES_MAX) {
         fail(v, HEARTH__ERROR_CODE__ERROR_NO_MODEL,
              "the worker died again and again while it loaded the model: memory may be short, see "
              "hearthctl doctor and the log");
@@ -401,6 +402,7 @@ static void on_loaded(struct supervisor *v, const Hearth__Worker__Loaded *m)
 {
     struct reason why = { "" };
 
+    v->load_crashes = 0;
     (void)snprintf(v->kernels, sizeof(v->kernels), "%s", m->kernels);
     take_weights(v, m);
     (void)snprintf(v->prompt_form, sizeof(v->prompt_form), "%s",
@@ -512,7 +514,7 @@ void supervisor_switch_now(struct supervisor *v)
     v->switching = false;
     v->trial = true;
     v->model = v->next;
-    v->crashes = 0;
+    v->crashes = v->load_crashes = 0;
     LIST_EACH(w, &v->switchers, struct supervisor_waiter, node)
     {
         list_remove(&w->node);

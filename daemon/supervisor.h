@@ -43,6 +43,7 @@ struct supervisor {
     struct list switchers; /* who waits for next: at most one */
     struct event *restart, *hang, *idle;
     unsigned crashes;             /* in a row, without an answer between */
+    unsigned load_crashes;        /* of these the latest ones in a row that died loading */
     uint64_t restarts, failed_ns; /* when loading failed last, 0: it did not */
     Hearth__ErrorCode failed_code;
     struct reason failed; /* why the model is not ready, "" if it is */

@@ -82,6 +82,14 @@ class Replay(TestCase):
             self.house.kill_worker()
             self.assertEqual(self.c.wait(a).ids, want)
 
+    def test_deaths_of_ready_workers_do_not_count_as_deaths_in_loading(self):
+        want = self.c.wait(self.c.generate(raw=True, max_tokens=10)).ids
+        for _ in range(3):
+            eventually("it is ready", lambda: self.c.status().state == pb.STATE_READY)
+            self.kill_once()
+        eventually("a worker is started", self.house.kill_worker)  # it loads, if this is quick enough
+        self.assertEqual(self.c.wait(self.c.generate(raw=True, max_tokens=10)).ids, want)
+
     def test_a_kill_of_an_idle_worker_costs_nobody_anything(self):
         self.c.ok("model_load", pb.ModelLoad())
         old = self.house.kill_worker()
