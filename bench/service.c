@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "bench/stats.h"
 
 enum { SAMPLES_MAX = 1 << 22 };
 
@@ -29,7 +30,7 @@ struct tally {
 struct counting {
     const struct scenario *scenario;
     struct tally group[SCENARIO_GROUPS_MAX];
-    double *engine_s, *tokens; /* [n_apps] */
+    double *engine_s, *tokens, *fair; /* [n_apps]; fair: engine_s by weight */
     uint32_t n_apps, n_failed; /* processes that ended with an error */
     double took_s;
 };
@@ -60,21 +61,6 @@ static int add(struct samples *s, double x)
     return 0;
 }
 
-static int compare(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-static double quantile(struct samples *s, double q)
-{
-    if (s->n == 0) return (double)NAN;
-    qsort(s->x, s->n, sizeof(*s->x), compare);
-    const double rank = ceil(q * (double)s->n);
-    return s->x[rank < 1 ? 0 : (size_t)rank - 1];
-}
-
 static int count(struct counting *c, const struct service_record *r)
 {
     if (r->group >= c->scenario->n_groups || r->app >= c->n_apps || r->code >= SERVICE_CODES)
@@ -88,6 +74,7 @@ static int count(struct counting *c, const struct service_record *r)
     g->prompt_tokens += r->prompt_tokens;
     g->cached_tokens += r->cached_tokens;
     c->engine_s[r->app] += r->engine_s;
+    c->fair[r->app] += r->engine_s / c->scenario->group[r->group].weight;
     c->tokens[r->app] += r->output_tokens;
     if (r->first_s >= 0) e = add(&g->first, r->first_s);
     if (e == 0 && r->code == 0) e = add(&g->total, r->total_s);
@@ -162,17 +149,6 @@ static void wait_all(struct counting *c)
 
 /* ---- the report ---- */
 
-static double jain(const double *x, uint32_t n)
-{
-    double sum = 0, squares = 0;
-
-    for (uint32_t i = 0; i < n; i++) {
-        sum += x[i];
-        squares += x[i] * x[i];
-    }
-    return squares > 0 ? sum * sum / (n * squares) : (double)NAN;
-}
-
 static double sum(const double *x, uint32_t n)
 {
     double all = 0;
@@ -180,21 +156,6 @@ static double sum(const double *x, uint32_t n)
     for (uint32_t i = 0; i < n; i++)
         all += x[i];
     return all;
-}
-
-/* Of all apps: what each got of the engine, divided by its weight. */
-static double jain_by_weight(const struct counting *c)
-{
-    double all = 0, squares = 0;
-    uint32_t app = 0;
-
-    for (size_t i = 0; i < c->scenario->n_groups; i++)
-        for (uint32_t k = 0; k < c->scenario->group[i].apps; k++, app++) {
-            const double x = c->engine_s[app] / c->scenario->group[i].weight;
-            all += x;
-            squares += x * x;
-        }
-    return squares > 0 ? all * all / (app * squares) : (double)NAN;
 }
 
 static json_t *number(double x)
@@ -207,7 +168,7 @@ static json_t *times_json(struct samples *s)
     json_t *o = json_object();
 
     for (size_t i = 0; i < 4; i++)
-        (void)json_object_set_new(o, quantiles[i].name, number(quantile(s, quantiles[i].q) * 1e3));
+        (void)json_object_set_new(o, quantiles[i].name, number(stats_quantile(s->x, s->n, quantiles[i].q) * 1e3));
     (void)json_object_set_new(o, "n", json_integer((json_int_t)s->n));
     return o;
 }
@@ -235,8 +196,8 @@ static json_t *group_json(struct counting *c, size_t i, uint32_t first_app, doub
     (void)json_object_set_new(o, "output_tokens", json_integer((json_int_t)q->output_tokens));
     (void)json_object_set_new(o, "output_tok_s", number((double)q->output_tokens / c->took_s));
     (void)json_object_set_new(o, "engine_share", number(sum(engine_s, g->apps) / all_engine_s));
-    (void)json_object_set_new(o, "jain_engine", number(jain(engine_s, g->apps)));
-    (void)json_object_set_new(o, "jain_tokens", number(jain(tokens, g->apps)));
+    (void)json_object_set_new(o, "jain_engine", number(stats_jain(engine_s, g->apps)));
+    (void)json_object_set_new(o, "jain_tokens", number(stats_jain(tokens, g->apps)));
     return o;
 }
 
@@ -251,7 +212,7 @@ static int report_json(struct counting *c, FILE *out)
         app += c->scenario->group[i].apps;
     }
     (void)json_object_set_new(o, "seconds", json_real(c->took_s));
-    (void)json_object_set_new(o, "jain_by_weight", number(jain_by_weight(c)));
+    (void)json_object_set_new(o, "jain_by_weight", number(stats_jain(c->fair, c->n_apps)));
     (void)json_object_set_new(o, "groups", groups);
     const int r = json_dumpf(o, out, JSON_INDENT(1)) == 0 && fputc('\n', out) != EOF ? 0 : -EIO;
     json_decref(o);
@@ -273,16 +234,16 @@ static void report_table(struct counting *c, FILE *out)
                       scenario_class_name(g->request_class), g->apps, q->sent, q->answered,
                       (double)q->output_tokens / c->took_s,
                       all_s > 0 ? 100 * sum(c->engine_s + app, g->apps) / all_s : 0,
-                      jain(x, g->apps));
+                      stats_jain(x, g->apps));
         for (size_t k = 0; k < 4; k++)
-            (void)fprintf(out, " %7.0f", quantile(&q->first, quantiles[k].q) * 1e3);
+            (void)fprintf(out, " %7.0f", stats_quantile(q->first.x, q->first.n, quantiles[k].q) * 1e3);
         (void)fputs(" |", out);
         for (size_t k = 1; k < SERVICE_CODES; k++)
             if (q->code[k] > 0) (void)fprintf(out, " %" PRIu64 " %s", q->code[k], code_names[k]);
         (void)fputc('\n', out);
         app += g->apps;
     }
-    if (all_s > 0) (void)fprintf(out, "Jain of all apps by weight %.3f\n", jain_by_weight(c));
+    if (all_s > 0) (void)fprintf(out, "Jain of all apps by weight %.3f\n", stats_jain(c->fair, c->n_apps));
 }
 
 /* ---- the whole ---- */
@@ -291,6 +252,7 @@ static void counting_free(struct counting *c)
 {
     free(c->engine_s);
     free(c->tokens);
+    free(c->fair);
     for (size_t i = 0; i < SCENARIO_GROUPS_MAX; i++) {
         free(c->group[i].first.x);
         free(c->group[i].total.x);
@@ -331,7 +293,8 @@ int service_run(const struct options *o, FILE *out, struct reason *why)
     }
     c.engine_s = calloc(c.n_apps, sizeof(*c.engine_s));
     c.tokens = calloc(c.n_apps, sizeof(*c.tokens));
-    if (!c.engine_s || !c.tokens) return err_raise(-ENOMEM);
+    c.fair = calloc(c.n_apps, sizeof(*c.fair));
+    if (!c.engine_s || !c.tokens || !c.fair) return err_raise(-ENOMEM);
     r = play(&c, o);
     if (r < 0) return err_pass(r);
     if (c.n_failed > 0) {

@@ -100,7 +100,9 @@ static void set_timer(struct event *timer, double in_s)
 
 static void finish_if_idle(struct service_app_state *s)
 {
-    if (s->over && s->n_busy == 0) (void)event_base_loopbreak(s->base);
+    const bool all = s->group->requests > 0 && s->sent >= s->group->requests;
+
+    if ((s->over || all) && s->n_busy == 0) (void)event_base_loopbreak(s->base);
 }
 
 /* ---- requests ---- */

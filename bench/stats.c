@@ -32,3 +32,22 @@ double stats_spread(double *x, size_t n)
 
     return n == 0 ? median : (x[n - 1] - x[0]) / median;
 }
+
+double stats_quantile(double *x, size_t n, double q)
+{
+    if (n == 0) return (double)NAN;
+    qsort(x, n, sizeof(*x), compare);
+    const double rank = ceil(q * (double)n);
+    return x[rank < 1 ? 0 : (size_t)rank - 1];
+}
+
+double stats_jain(const double *x, size_t n)
+{
+    double sum = 0, squares = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        sum += x[i];
+        squares += x[i] * x[i];
+    }
+    return squares > 0 ? sum * sum / ((double)n * squares) : (double)NAN;
+}

@@ -20,7 +20,17 @@
 #include "cli/status_view.h"
 #include "cli/talk.h"
 
-enum { HEAD_LINES = 3, FIRST_ROW = HEAD_LINES + 2, RETRY_MS = 1000 };
+enum {
+    FIRST_ROW = STATUS_VIEW_HEAD + 2, /* an empty line and the heading stand between */
+    RETRY_MS = 1000,
+    NARROW = 80, /* columns that the head may have on any terminal */
+};
+enum { COLOR_GOOD = 1, COLOR_BUSY, COLOR_BAD, COLOR_QUIET };
+
+struct seen { /* of a request, in the picture before */
+    uint64_t serial, tokens;
+    float tok_s;
+};
 
 struct top {
     struct talk talk;
@@ -29,35 +39,106 @@ struct top {
     int code;   /* of the subscription's END */
     char *text; /* owned: head, heading, a line for each request */
     uint64_t serials[OUT_ROWS_MAX];
+    char states[OUT_ROWS_MAX]; /* first letters */
+    struct seen seen[OUT_ROWS_MAX];
+    size_t n_seen;
+    uint64_t seen_ns;
+    enum hearth_state state;
+    bool limited;
     size_t n, selected, first; /* requests; the one under the cursor; the first on the screen */
     uint64_t selected_serial;  /* the cursor stays on its request when others come and go */
     char message[200];
 };
 
+/* What runs is above what is parked, that above what waits. */
+static int place(const struct hearth_request_info *q)
+{
+    switch (q->state ? q->state[0] : 'q') {
+    case 'd': /* decode */
+        return 0;
+    case 'p': /* prefill, parked, paused */
+        return strcmp(q->state, "prefill") == 0 ? 1 : 2;
+    default:
+        return 3;
+    }
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const struct hearth_request_info *const x = a, *const y = b;
+
+    if (place(x) != place(y)) return place(x) - place(y);
+    return x->serial < y->serial ? -1 : x->serial > y->serial;
+}
+
+/* Tokens a second since the picture before, for each of @q: [n]. */
+static void measure(struct top *t, const struct hearth_request_info *q, size_t n, float *ret)
+{
+    const uint64_t now_ns = clock_now_ns();
+    const double dt = (double)(now_ns - t->seen_ns) * 1e-9;
+    static struct seen now[OUT_ROWS_MAX]; /* too large for the stack */
+
+    for (size_t i = 0; i < n; i++) {
+        now[i] = (struct seen){ q[i].serial, (uint64_t)q[i].prefilled_tokens + q[i].output_tokens,
+                                0 };
+        for (size_t k = 0; k < t->n_seen; k++)
+            if (t->seen[k].serial == q[i].serial && now[i].tokens > t->seen[k].tokens && dt > 0)
+                now[i].tok_s = (float)((double)(now[i].tokens - t->seen[k].tokens) / dt);
+        ret[i] = now[i].tok_s;
+    }
+    memcpy(t->seen, now, n * sizeof(*now));
+    t->n_seen = n;
+    t->seen_ns = now_ns;
+}
+
+static void print_picture(struct top *t, const struct hearth_status *s,
+                          const struct hearth_request_info *q, FILE *f)
+{
+    const size_t n = t->n;
+    struct out_table table = { 0 };
+    float *const tok_s = calloc(n + 1, sizeof(*tok_s));
+
+    status_view_head(s, COLS > NARROW ? (unsigned)COLS : NARROW, f);
+    (void)fputc('\n', f);
+    if (tok_s) {
+        measure(t, q, n, tok_s);
+        status_view_live(&table, q, tok_s, n);
+        (void)out_table_print(&table, f, OUT_PLAIN);
+    }
+    out_table_deinit(&table);
+    free(tok_s);
+}
+
 static void render(struct top *t, const struct hearth_status *s)
 {
-    struct out_table table = { 0 };
+    const size_t n = s->n_requests < OUT_ROWS_MAX ? s->n_requests : OUT_ROWS_MAX;
+    struct hearth_request_info *const q = calloc(n + 1, sizeof(*q));
     size_t size = 0;
     char *text = NULL;
-    FILE *const f = open_memstream(&text, &size);
+    FILE *const f = q ? open_memstream(&text, &size) : NULL;
 
-    if (!f) return; /* the old picture stays; memory may be back for the next */
-    status_view_head(s, f);
-    (void)fputc('\n', f);
-    status_view_requests(&table, s->requests, s->n_requests);
-    (void)out_table_print(&table, f, OUT_PLAIN);
-    out_table_deinit(&table);
+    if (!f) { /* the old picture stays; memory may be back for the next */
+        free(q);
+        return;
+    }
+    if (n > 0) memcpy(q, s->requests, n * sizeof(*q));
+    qsort(q, n, sizeof(*q), by_place);
+    t->n = n;
+    print_picture(t, s, q, f);
+    t->state = s->state;
+    t->limited = (s->level_reason && *s->level_reason) || (s->last_error && *s->last_error);
+    for (size_t i = 0; i < n; i++) {
+        t->serials[i] = q[i].serial;
+        t->states[i] = (char)('0' + place(&q[i]));
+        if (t->serials[i] == t->selected_serial) t->selected = i;
+    }
+    free(q);
     if (fclose(f) != 0) {
         free(text);
-        return;
+        text = NULL;
     }
     free(t->text);
     t->text = text;
-    t->n = s->n_requests < OUT_ROWS_MAX ? s->n_requests : OUT_ROWS_MAX;
-    for (size_t i = 0; i < t->n; i++) {
-        t->serials[i] = s->requests[i].serial;
-        if (t->serials[i] == t->selected_serial) t->selected = i;
-    }
     if (t->n > 0 && t->selected >= t->n) t->selected = t->n - 1;
     t->selected_serial = t->n ? t->serials[t->selected] : 0;
 }
@@ -68,6 +149,26 @@ static void put(int y, const char *text, size_t n)
     const size_t columns = COLS > 0 ? (size_t)COLS : 0;
 
     (void)mvaddnstr(y, 0, text, (int)out_fit(text, n, columns));
+}
+
+/* How line @i of the picture looks; @request: its number, if it is one of them. */
+static void style(const struct top *t, size_t i, size_t request)
+{
+    const bool color = out_has_color(stdout), is_row = i >= FIRST_ROW && request < t->n;
+    const bool ready = t->state == HEARTH_STATE_READY || t->state == HEARTH_STATE_UNLOADED;
+    int pair = 0;
+
+    (void)attrset(i == FIRST_ROW - 1                 ? (int)(A_BOLD | A_UNDERLINE)
+                  : is_row && request == t->selected ? (int)A_REVERSE
+                  : i == 0                           ? (int)A_BOLD
+                                                     : (int)A_NORMAL);
+    if (i == 0) pair = ready ? COLOR_GOOD : COLOR_BAD;
+    if (i == STATUS_VIEW_HEAD - 1 && t->limited) pair = COLOR_BUSY;
+    if (is_row && request != t->selected)
+        pair = t->states[request] == '0'   ? COLOR_GOOD
+               : t->states[request] == '1' ? COLOR_BUSY
+                                           : COLOR_QUIET;
+    if (color && pair) (void)attron(COLOR_PAIR(pair));
 }
 
 static void draw(struct top *t)
@@ -85,18 +186,13 @@ static void draw(struct top *t)
         const bool is_row = i >= FIRST_ROW;
         const bool hidden = is_row && (request < t->first || request >= t->first + rows);
         const int y = (int)(is_row && !hidden ? i - t->first : i);
-        const attr_t attributes = i == FIRST_ROW - 1                 ? A_BOLD | A_UNDERLINE
-                                  : is_row && request == t->selected ? A_REVERSE
-                                  : i == 0                           ? A_BOLD
-                                                                     : A_NORMAL;
-        (void)attrset((int)attributes);
-        if (i == 0 && out_has_color(stdout)) (void)attron(COLOR_PAIR(1));
+        style(t, i, request);
         if (!hidden && y < LINES - 1) put(y, at, n);
         at += n + (at[n] == '\n');
     }
     (void)attrset(A_NORMAL);
     if (t->n == 0) put(FIRST_ROW, "no requests now", 15);
-    if (out_has_color(stdout)) (void)attron(COLOR_PAIR(2));
+    if (out_has_color(stdout)) (void)attron(COLOR_PAIR(COLOR_BUSY));
     put(LINES - 1, foot, strlen(foot));
     (void)attrset(A_NORMAL);
     (void)refresh();
@@ -215,8 +311,10 @@ static int live(struct top *t)
     (void)curs_set(0);
     if (out_has_color(stdout) && start_color() == OK) {
         (void)use_default_colors();
-        (void)init_pair(1, COLOR_GREEN, -1);
-        (void)init_pair(2, COLOR_YELLOW, -1);
+        (void)init_pair(COLOR_GOOD, COLOR_GREEN, -1);
+        (void)init_pair(COLOR_BUSY, COLOR_YELLOW, -1);
+        (void)init_pair(COLOR_BAD, COLOR_RED, -1);
+        (void)init_pair(COLOR_QUIET, COLOR_CYAN, -1);
     }
     while (r == 0 && !t->leave) {
         const bool was_ended = t->ended;

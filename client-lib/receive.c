@@ -209,7 +209,9 @@ static int dispatch(struct hearth_client *c, const Hearth__ServerFrame *f)
         tell(c, f->queued->id,
              (struct hearth_event){ .type = HEARTH_EVENT_QUEUED,
                                     .position = f->queued->position,
-                                    .wait_ms = f->queued->wait_ms });
+                                    .wait_ms = f->queued->wait_ms,
+                                    .level = f->queued->level,
+                                    .level_reason = f->queued->level_reason });
         break;
     case HEARTH__SERVER_FRAME__BODY_STARTED:
         tell(c, f->started->id,

@@ -69,6 +69,7 @@ int view_requests(struct view *v, Hearth__RequestInfo *const *requests, size_t n
             .age_us = q->age_us,
             .engine_us = q->engine_us,
             .replays = q->replays,
+            .energy_mj = q->energy_mj,
         };
     }
     return 0;
@@ -112,6 +113,12 @@ int view_status(struct view *v, const Hearth__Status *s)
         .tokens_cached = s->tokens_cached,
         .tokens_out = s->tokens_out,
         .read_gb_s = s->read_gb_s,
+        .weights = s->weights,
+        .energy_mj = s->energy_mj,
+        .power_w = s->power_w,
+        .temperature_c = s->temperature_c,
+        .temperature_limit_c = s->temperature_limit_c,
+        .power_supply = s->power_supply,
     };
     return 0;
 }

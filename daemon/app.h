@@ -17,6 +17,7 @@ struct app {
     uint32_t n_conns, n_requests;
     struct quota tokens;
     uint64_t used_ns; /* when it was last used */
+    uint64_t tick;    /* of climate: it was looked at */
 };
 
 /** app_get() - the app of @peer, made if it is new; the caller counts itself in n_conns. Return: NULL if memory is short. */

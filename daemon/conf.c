@@ -57,6 +57,7 @@ static int set_defaults(struct conf *c, bool private)
     }
     (void)snprintf(c->worker, sizeof(c->worker), "%s", CONF_WORKER_DEFAULT);
     (void)snprintf(c->kernels, sizeof(c->kernels), "auto");
+    (void)snprintf(c->sensors, sizeof(c->sensors), "/");
     c->clients_max = 256; /* a descriptor each, and a buffer when it is slow */
     c->queue_max = 128;
     c->running_max = 8; /* more sequences in a step help throughput little and make each slower */

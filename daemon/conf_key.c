@@ -16,7 +16,8 @@ enum kind {
     KIND_GROUP,
     KIND_LOG_LEVEL,
     KIND_KERNELS,
-    KIND_LOAD
+    KIND_LOAD,
+    KIND_ON_OFF
 };
 
 #define MIB        (UINT64_C(1) << 20)
@@ -39,6 +40,7 @@ static const struct key {
     { CONF_KEY_DAEMON, "running", KIND_NUMBER, IN(running_max), 1, SCHED_PLAN_MAX },
     { CONF_KEY_DAEMON, "log-level", KIND_LOG_LEVEL, IN(log_level) },
     { CONF_KEY_DAEMON, "group", KIND_GROUP, IN(group) },
+    { CONF_KEY_DAEMON, "sensors", KIND_PATH, IN(sensors) },
     { CONF_KEY_MODEL, "threads", KIND_NUMBER, IN(threads), 0, 1024 },
     { CONF_KEY_MODEL, "context", KIND_NUMBER, IN(context), 64, 1048576, true },
     { CONF_KEY_MODEL, "kv-memory", KIND_SIZE, IN(kv_bytes), MIB, MIB << 20, true },
@@ -47,6 +49,7 @@ static const struct key {
     { CONF_KEY_MODEL, "kernels", KIND_KERNELS, IN(kernels) },
     { CONF_KEY_MODEL, "levels", KIND_PATH, IN(levels) },
     { CONF_KEY_MODEL, "load", KIND_LOAD, IN(load_at_start) },
+    { CONF_KEY_MODEL, "governor", KIND_ON_OFF, IN(governor_off) },
     { CONF_KEY_MODEL, "unload-idle-s", KIND_NUMBER, IN(unload_idle_s), 0, 31536000 },
 };
 enum { N_KEYS = sizeof(keys) / sizeof(keys[0]) };
@@ -164,6 +167,16 @@ static int set_load(const char *value, bool *member, struct reason *why)
     return 0;
 }
 
+static int set_off(const char *name, const char *value, bool *off, struct reason *why)
+{
+    if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0) {
+        reason_set(why, "%s is on or off, not \"%s\"", name, value);
+        return CONF_KEY_E_INVALID;
+    }
+    *off = value[1] == 'f';
+    return 0;
+}
+
 static int set_number(const struct key *k, const char *value, void *member, struct reason *why)
 {
     const bool is_size = k->kind == KIND_SIZE;
@@ -207,6 +220,8 @@ int conf_key_set(struct conf *c, enum conf_key_section section, const char *name
         return set_kernels(k, value, member, why);
     case KIND_LOAD:
         return set_load(value, member, why);
+    case KIND_ON_OFF:
+        return set_off(name, value, member, why);
     }
     return CONF_KEY_E_UNKNOWN;
 }

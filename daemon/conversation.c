@@ -20,6 +20,7 @@ static void conversation_free(struct conversation *c)
 {
     for (size_t i = 0; i < c->n; i++) {
         frame_unpacked_free(&c->entry[i].frame->base);
+        runs_deinit(&c->entry[i].runs);
         free(c->entry[i].ids);
     }
     free(c->entry);
@@ -74,19 +75,17 @@ static size_t bytes_of(const Hearth__ClientFrame *f)
     return protobuf_c_message_get_packed_size(&f->base);
 }
 
-static int append(struct conversation *c, Hearth__ClientFrame *f, uint32_t *ids, size_t n_ids,
-                  const char *level)
+static struct conversation_entry *append(struct conversation *c, Hearth__ClientFrame *f)
 {
     struct conversation_entry *e = reallocarray(c->entry, c->n + 1, sizeof(*e));
 
-    if (!e) return -1;
+    if (!e) return NULL;
     c->entry = e;
     e += c->n++;
-    *e = (struct conversation_entry){ .frame = f, .ids = ids, .n_ids = n_ids };
-    (void)snprintf(e->level, sizeof(e->level), "%s", level);
-    c->bytes += bytes_of(f) + n_ids * 5; /* a token's varint has 3 bytes, 5 at most */
+    *e = (struct conversation_entry){ .frame = f };
+    c->bytes += bytes_of(f);
     c->used_ns = clock_now_ns();
-    return 0;
+    return e;
 }
 
 /* Room for one more of this owner? A long unused one makes room. */
@@ -149,7 +148,7 @@ bool conversation_open(struct conn *c, Hearth__ClientFrame *f)
     }
     struct conversation *v = calloc(1, sizeof(*v));
     if (v) list_init(&v->node);
-    if (!v || append(v, f, NULL, 0, "") != 0) {
+    if (!v || !append(v, f)) {
         free(v);
         conn_error(c, id, HEARTH__ERROR_CODE__ERROR_INTERNAL, 1000, "hearthd is out of memory");
         return false;
@@ -220,7 +219,15 @@ void conversation_leave(struct request *r)
 void conversation_add(struct request *r)
 {
     if (r->n_ids == 0) return; /* cancelled before it began: as if it had not been asked */
-    if (append(r->conversation, r->frame, r->ids, r->n_ids, r->level) != 0) return;
+    struct conversation_entry *e = append(r->conversation, r->frame);
+    if (!e) return;
+    e->ids = r->ids;
+    e->n_ids = r->n_ids;
+    e->runs = r->runs;
+    (void)snprintf(e->level, sizeof(e->level), "%s", r->level);
+    (void)snprintf(e->prompt_level, sizeof(e->prompt_level), "%s", r->prompt_level);
+    r->conversation->bytes += e->n_ids * 5; /* a token's varint has 3 bytes, 5 at most */
     r->frame = NULL;
     r->ids = NULL;
+    r->runs = (struct runs){ 0 };
 }

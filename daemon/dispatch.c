@@ -135,6 +135,7 @@ static void on_set_level(struct conn *c, const Hearth__SetLevel *m)
     if (supervisor_level_known(&s->supervisor, m->level, &why)) {
         (void)snprintf(s->level_ceiling, sizeof(s->level_ceiling), "%s",
                        m->level[0] ? m->level : "auto");
+        server_pump(s);
         conn_ok(c, m->id);
     } else {
         conn_error(c, m->id, HEARTH__ERROR_CODE__ERROR_INVALID, CONN_NO_RETRY, "%s", why.text);

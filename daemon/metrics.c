@@ -2,6 +2,7 @@
 #include "daemon/metrics.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void put(FILE *f, const char *name, const char *type, const char *help, double value)
 {
@@ -21,6 +22,31 @@ static void put_label(FILE *f, const char *name, const char *value)
             (void)fputc(*c, f);
     }
     (void)fputc('"', f);
+}
+
+/* The machine around the model. */
+static void put_machine(FILE *f, const Hearth__Status *s)
+{
+    static const char *const stages[] = { "none", "cache", "level", "unload" };
+    double stage = 0;
+
+    for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]); i++)
+        if (strcmp(s->pressure, stages[i]) == 0) stage = (double)i;
+    put(f, "weights_read_bytes_per_second", "gauge",
+        "By steps that only decode, while they ran; over the last seconds.",
+        (double)s->read_gb_s * 1e9);
+    put(f, "energy_joules_total", "counter",
+        "What the machine used during steps; 0 if nothing measures it.",
+        (double)s->energy_mj * 1e-3);
+    put(f, "level_limited", "gauge", "1 if the governor allows less than the whole model.",
+        s->level_reason[0] != '\0');
+    put(f, "memory_pressure_stage", "gauge",
+        "0: none, 1: no cached prefixes, 2: cheapest level, 3: no idle model.", stage);
+    if (!(s->temperature_limit_c > 0)) return;
+    put(f, "temperature_celsius", "gauge", "Of the thermal zone that is nearest to its limit.",
+        (double)s->temperature_c);
+    put(f, "temperature_limit_celsius", "gauge", "Where the kernel slows the machine down.",
+        (double)s->temperature_limit_c);
 }
 
 char *metrics_text(const Hearth__Status *s)
@@ -63,6 +89,7 @@ char *metrics_text(const Hearth__Status *s)
     put(f, "prefill_tokens_per_second", "gauge", "Over the last seconds.",
         (double)s->prefill_tok_s);
     put(f, "decode_tokens_per_second", "gauge", "Over the last seconds.", (double)s->decode_tok_s);
+    put_machine(f, s);
     if (fclose(f) == 0) return text;
     free(text);
     return NULL;

@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "daemon/conversation.h"
+#include "daemon/leveling.h"
 #include "daemon/running.h"
 #include "daemon/server.h"
 #include "daemon/timer.h"
@@ -190,6 +191,7 @@ static void request_free(struct request *r)
         (void)close(r->fds[i]);
     server_pump(r->server);
     frame_unpacked_free(r->frame ? &r->frame->base : NULL);
+    runs_deinit(&r->runs);
     free(r->ids);
     free(r);
 }
@@ -213,17 +215,23 @@ static void fill_usage(const struct request *r, uint64_t now_ns, Hearth__Usage *
     u->total_us = (now_ns - q->arrived_ns) / 1000;
     u->engine_us = q->engine_ns / 1000;
     u->replays = r->crashes;
+    u->energy_mj = (uint64_t)(r->energy_uj * 1e-3 + 0.5);
 }
 
 static void log_end(const struct request *r, const char *how, const Hearth__Usage *u)
 {
+    struct reason why;
+    const char *const level = leveling_made(r, &why);
+
     log_info("request ended",
-             "serial=%llu app=\"%s\" how=%s level=%s prompt=%u output=%u queued_us=%llu "
-             "first_us=%llu total_us=%llu engine_us=%llu replays=%u",
-             (unsigned long long)r->sched.serial, r->app->key, how, r->level, u->prompt_tokens,
-             u->output_tokens, (unsigned long long)u->queued_us,
+             "serial=%llu app=\"%s\" uid=%u class=%s how=%s level=%s why=\"%s\" prompt=%u cached=%u "
+             "output=%u queued_us=%llu first_us=%llu total_us=%llu engine_us=%llu energy_mj=%llu "
+             "replays=%u",
+             (unsigned long long)r->sched.serial, r->app->key, r->uid,
+             policy_class_name(r->sched.class), how, level, why.text, u->prompt_tokens,
+             u->cached_tokens, u->output_tokens, (unsigned long long)u->queued_us,
              (unsigned long long)u->first_token_us, (unsigned long long)u->total_us,
-             (unsigned long long)u->engine_us, u->replays);
+             (unsigned long long)u->engine_us, (unsigned long long)u->energy_mj, u->replays);
 }
 
 void request_done(struct request *r, Hearth__Finish finish)
@@ -233,13 +241,14 @@ void request_done(struct request *r, Hearth__Finish finish)
     Hearth__ServerFrame f = HEARTH__SERVER_FRAME__INIT;
     Hearth__Done d = HEARTH__DONE__INIT;
     Hearth__Usage u = HEARTH__USAGE__INIT;
+    struct reason why;
 
     fill_usage(r, clock_now_ns(), &u);
     d.id = r->call.id;
     d.finish = finish;
     d.usage = &u;
-    d.level = r->level;
-    d.level_reason = r->level_reason;
+    d.level = (char *)(size_t)leveling_made(r, &why);
+    d.level_reason = why.text;
     d.model = s->supervisor.model.name;
     f.body_case = HEARTH__SERVER_FRAME__BODY_DONE;
     f.done = &d;
@@ -325,6 +334,7 @@ static void send_queued(struct request *r)
     const uint32_t deadline_ms = r->frame->generate->deadline_ms;
     Hearth__ServerFrame f = HEARTH__SERVER_FRAME__INIT;
     Hearth__Queued q = HEARTH__QUEUED__INIT;
+    struct reason why;
 
     q.id = r->call.id;
     sched_estimate(&r->server->sched, &r->sched, &q.position, &q.wait_ms);
@@ -334,6 +344,8 @@ static void send_queued(struct request *r)
                       deadline_ms, q.wait_ms);
         return;
     }
+    q.level = (char *)(size_t)leveling_preview(r, &why);
+    q.level_reason = why.text;
     f.body_case = HEARTH__SERVER_FRAME__BODY_QUEUED;
     f.queued = &q;
     conn_send(r->call.conn, &f);
@@ -468,8 +480,9 @@ void request_info(const struct request *r, uint64_t now_ns, Hearth__RequestInfo 
     out->cached_tokens = cached(r);
     out->prefilled_tokens = r->sched.prefilled_tokens;
     out->output_tokens = (uint32_t)r->n_ids;
-    out->level = (char *)(size_t)r->level;
+    out->level = (char *)(size_t)(r->n_ids == 0 ? r->prompt_level : r->level);
     out->age_us = (now_ns - r->sched.arrived_ns) / 1000;
     out->engine_us = r->sched.engine_ns / 1000;
     out->replays = r->crashes;
+    out->energy_mj = (uint64_t)(r->energy_uj * 1e-3 + 0.5);
 }

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include "daemon/call.h"
 #include "daemon/conn.h"
+#include "base/reason.h"
+#include "daemon/core/runs.h"
 #include "daemon/core/sched.h"
 #include "proto/link.h"
 
@@ -34,7 +36,10 @@ struct request {
     struct event *deadline; /* NULL: none */
     uint64_t seed;
     bool shareable;
-    char level[32], level_reason[128]; /* "" until the model is ready */
+    /* "" until the model is ready: that processes the next token; its prompt; the row that was asked for */
+    char level[RUNS_LEVEL_SIZE], prompt_level[RUNS_LEVEL_SIZE], asked[RUNS_LEVEL_SIZE];
+    struct reason lowered; /* why the level was less than asked when it was last, "" if it never was */
+    struct runs runs;      /* levels of the answer's tokens, but for the last one */
     enum request_seat seat;
     bool started, suspect; /* Started was sent; it ran when a worker died */
     bool keep;             /* what was computed may serve its owner's next request */
@@ -43,6 +48,7 @@ struct request {
     size_t n_ids, size_ids;
     uint64_t text_bytes; /* of the answer, sent */
     uint64_t first_token_ns, progress_ns;
+    double energy_uj; /* its share of what the machine used in its steps */
 };
 
 /**

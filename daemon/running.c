@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/conversation.h"
+#include "daemon/leveling.h"
 #include "daemon/opening.h"
 #include "daemon/server.h"
 
@@ -43,28 +44,9 @@ void running_close(struct request *r)
     (void)child_send(&r->server->supervisor.child, &f, NULL, 0);
 }
 
-/* The level is fixed when the request is first opened: a replay uses the same. */
-static bool choose_level(struct request *r)
-{
-    const struct supervisor *v = &r->server->supervisor;
-    struct reason why = { "" };
-    size_t i = 0;
-
-    if (r->level[0]) return true;
-    if (levels_pick(r->frame->generate->level, v->level, v->n_levels, r->server->level_ceiling, &i,
-                    &why) != 0) {
-        request_error(r, HEARTH__ERROR_CODE__ERROR_INVALID, CONN_NO_RETRY, "%s", why.text);
-        return false;
-    }
-    (void)snprintf(r->level, sizeof(r->level), "%s", v->level_name[i]);
-    (void)snprintf(r->level_reason, sizeof(r->level_reason), "%.*s",
-                   (int)sizeof(r->level_reason) - 1, why.text);
-    return true;
-}
-
 static void open_request(struct request *r)
 {
-    if (!choose_level(r)) return;
+    if (!leveling_choose(r)) return;
     const int e = opening_send(r);
     if (e == 0) {
         r->seat = REQUEST_OPENING;
@@ -122,6 +104,32 @@ static void send_plan(struct server *s, const struct sched_plan *p)
     f.body_case = HEARTH__WORKER__TO_WORKER__BODY_PLAN;
     f.plan = &m;
     (void)child_send(&s->supervisor.child, &f, NULL, 0);
+    if (p->n > 0) climate_step_begins(&s->climate);
+}
+
+/* Levels follow what the machine can bear and deadlines need. Return: true if one of the plan changed. */
+static bool update_levels(const struct sched_plan *p)
+{
+    bool changed = false;
+
+    for (size_t i = 0; i < p->n; i++)
+        changed |= leveling_update(LIST_ENTRY(p->entry[i].req, struct request, sched));
+    return changed;
+}
+
+/* Opened again, so that its length is known; its KV comes when it runs. */
+static void reopen(struct server *s, struct request *r)
+{
+    running_close(r);
+    sched_reopen(&s->sched, &r->sched);
+    server_pump(s);
+}
+
+static void reopen_outdated(struct server *s)
+{
+    if (s->supervisor.switching) return; /* what is open ends with the old model */
+    LIST_EACH(r, &s->requests, struct request, node)
+    if (leveling_outdated(r)) reopen(s, r);
 }
 
 static bool any_open(const struct server *s)
@@ -144,16 +152,14 @@ void running_pump(struct server *s)
     }
     open_all(s);
     if (s->supervisor.state != SUPERVISOR_READY) return;
-    const bool changed = sched_plan(&s->sched, clock_now_ns(), &plan);
-    for (size_t i = 0; i < plan.n_evict;
-         i++) { /* opened again at once, so that its length is known; its KV comes when it runs */
-        struct request *r = LIST_ENTRY(plan.evict[i], struct request, sched);
-        running_close(r);
-        sched_reopen(&s->sched, &r->sched);
-        server_pump(s);
-    }
+    reopen_outdated(s);
+    bool changed = sched_plan(&s->sched, clock_now_ns(), &plan);
+    for (size_t i = 0; i < plan.n_evict; i++)
+        reopen(s, LIST_ENTRY(plan.evict[i], struct request, sched));
+    changed |= update_levels(&plan);
     if (changed || s->plan_owed) send_plan(s, &plan);
     s->plan_owed = false;
+    if (plan.n == 0) s->climate.metered = false;
     supervisor_busy(&s->supervisor);
 }
 
@@ -249,7 +255,7 @@ static void deliver(struct request *r, const Hearth__Worker__SeqStep *m, uint64_
     }
     if (m->prefilled > 0) tell_progress(r, now_ns);
     for (size_t i = 0; i < m->n_ids; i++)
-        if (request_token(r, m->ids[i]) < 0) {
+        if (leveling_ran(r, m->level) < 0 || request_token(r, m->ids[i]) < 0) {
             request_error(r, HEARTH__ERROR_CODE__ERROR_INTERNAL, 1000, "hearthd is out of memory");
             return;
         }
@@ -261,6 +267,38 @@ static void deliver(struct request *r, const Hearth__Worker__SeqStep *m, uint64_
         send_token(r, m);
     }
     if (m->finish != HEARTH__FINISH__FINISH_UNKNOWN) request_done(r, m->finish);
+}
+
+/* What the step costs most and what it read. */
+static void learn_levels(struct server *s, const Hearth__Worker__Step *m, uint64_t now_ns)
+{
+    const char *dearest = NULL;
+
+    for (size_t i = 0; i < m->n_seqs; i++)
+        if (!m->seqs[i]->starved &&
+            (!dearest || leveling_cost(s, m->seqs[i]->level) > leveling_cost(s, dearest)))
+            dearest = m->seqs[i]->level;
+    if (!dearest) return;
+    leveling_learn(s, dearest);
+    if (m->prefill_tokens > 0) return; /* bound by arithmetic */
+    rate_add(&s->read_bytes,
+             (uint64_t)((double)s->supervisor.bytes_per_token * leveling_cost(s, dearest)), now_ns);
+    rate_add(&s->read_ns, m->took_ns, now_ns);
+}
+
+/* Charge the step, its energy in the same parts. */
+static void charge(struct server *s, const struct sched_done *done, size_t n, uint64_t took_ns,
+                   uint64_t now_ns)
+{
+    const double uj = (double)climate_step_energy(&s->climate, now_ns);
+    uint64_t before[SCHED_PLAN_MAX];
+
+    for (size_t i = 0; i < n; i++)
+        before[i] = done[i].req->engine_ns;
+    sched_charge(&s->sched, done, n, took_ns);
+    for (size_t i = 0; i < n && took_ns > 0; i++)
+        LIST_ENTRY(done[i].req, struct request, sched)->energy_uj +=
+            uj * (double)(done[i].req->engine_ns - before[i]) / (double)took_ns;
 }
 
 void running_step(struct server *s, const Hearth__Worker__Step *m)
@@ -286,7 +324,8 @@ void running_step(struct server *s, const Hearth__Worker__Step *m)
                                          .pages = q->pages };
         quota_charge(&r->app->tokens, q->prefilled + (uint32_t)q->n_ids, now_ns);
     }
-    sched_charge(&s->sched, done, n, m->took_ns);
+    charge(s, done, n, m->took_ns, now_ns);
+    learn_levels(s, m, now_ns);
     rate_add(&s->prefill_rate, m->prefill_tokens, now_ns);
     rate_add(&s->decode_rate, m->decode_tokens, now_ns);
     for (size_t i = 0; i < m->n_seqs; i++) {
@@ -315,6 +354,7 @@ void running_worker_lost(struct server *s, bool died)
 {
     const bool trial = died && suspect_on_trial(s);
 
+    s->climate.metered = false; /* no step runs until the next worker is ready */
     s->plan_owed = false;
     LIST_EACH(r, &s->requests, struct request, node)
     {

@@ -51,6 +51,7 @@ static void on_pump(evutil_socket_t fd, short what, void *context)
     (void)fd, (void)what;
     running_pump(s);
     tokenize_pump(s);
+    climate_pump(&s->climate);
     server_status_line(s);
     end_if_drained(s);
 }
@@ -332,6 +333,7 @@ int server_new(const struct conf *conf, const char *conf_path, bool conf_must_ex
     if (r == 0) r = store_open(s->conf.models, why, &s->store);
     if (r == 0) r = open_cache(s);
     if (r == 0) r = supervisor_init(&s->supervisor, s);
+    if (r == 0) r = climate_init(&s->climate, s);
     import_init(&s->import, s);
     if (r == 0) r = make_events(s);
     if (r != 0) {
@@ -367,6 +369,7 @@ struct server *server_free(struct server *s)
     conn_free(c);
     import_deinit(&s->import);
     supervisor_deinit(&s->supervisor);
+    climate_deinit(&s->climate);
     conversation_free_all(&s->conversations);
     app_tidy(&s->apps, clock_now_ns(), true);
     sched_deinit(&s->sched);

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/status.h"
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "daemon/leveling.h"
 #include "daemon/metrics.h"
 #include "daemon/request.h"
 #include "daemon/server.h"
@@ -17,6 +20,7 @@ struct report { /* a Status and what it points to */
     Hearth__Model model;
     Hearth__Level level[SUPERVISOR_LEVELS_MAX], *levels[SUPERVISOR_LEVELS_MAX];
     Hearth__RequestInfo *info, **infos; /* owned */
+    char power[32];
 };
 
 static void report_deinit(const struct report *r)
@@ -57,12 +61,37 @@ static void fill_worker(struct server *s, Hearth__Status *t)
     t->sandbox = v->sandbox;
     t->kernels = v->kernels;
     t->threads = v->threads;
+    t->weights = v->weights;
     t->load_us = v->load_us;
     t->kv_pages_total = v->pages_total;
     LIST_EACH(r, &s->requests, struct request, node)
     t->kv_pages_used += r->sched.pages;
     t->prefill_tok_s = (float)rate_per_s(&s->prefill_rate, now_ns);
     t->decode_tok_s = (float)rate_per_s(&s->decode_rate, now_ns);
+    const double read_ns = rate_per_s(&s->read_ns, now_ns);
+    if (read_ns > 0) t->read_gb_s = (float)(rate_per_s(&s->read_bytes, now_ns) / read_ns);
+}
+
+static void fill_machine(struct server *s, struct report *ret)
+{
+    Hearth__Status *t = &ret->status;
+    const struct machine *m = &s->climate.machine;
+    const char *why;
+
+    climate_fresh(&s->climate);
+    t->level = (char *)(size_t)leveling_ceiling(s, &why);
+    t->level_reason = (char *)(size_t)why;
+    t->pressure = (char *)(size_t)pressure_name(s->climate.pressure.stage);
+    t->energy_mj = s->climate.energy_uj / 1000;
+    t->power_w = (float)(rate_per_s(&s->climate.energy, clock_now_ns()) * 1e-6);
+    if (m->zone[0]) {
+        t->temperature_c = (float)m->heat_c;
+        t->temperature_limit_c = (float)m->limit_c;
+    }
+    if (isnan(m->battery_percent)) return;
+    (void)snprintf(ret->power, sizeof(ret->power), "%s, %.0f %%",
+                   m->on_battery ? "battery" : "mains", m->battery_percent);
+    t->power_supply = ret->power;
 }
 
 static void fill(struct server *s, uint64_t id, struct report *ret)
@@ -86,12 +115,11 @@ static void fill(struct server *s, uint64_t id, struct report *ret)
     t->parked = n[SCHED_PARKED];
     t->served = s->served;
     t->refused = s->refused;
-    t->level = s->level_ceiling;
-    t->pressure = (char *)(size_t) "none";
     t->tokens_in = s->tokens_in;
     t->tokens_cached = s->tokens_cached;
     t->tokens_out = s->tokens_out;
     fill_worker(s, t);
+    fill_machine(s, ret);
 }
 
 void status_get(struct conn *c, uint64_t id)
@@ -143,6 +171,7 @@ void status_metrics(struct conn *c, uint64_t id)
 
 struct subscription {
     struct call call;
+    struct climate *climate;
     struct event *timer;
 };
 
@@ -151,7 +180,8 @@ static void subscription_end(struct call *call, bool gone)
     struct subscription *u = LIST_ENTRY(call, struct subscription, call);
 
     if (!gone) conn_cancelled(call->conn, call->id);
-    conn_call_over(call);
+    climate_watch(u->climate, false);
+    conn_call_over(call); /* the connection may be gone */
     event_free(u->timer);
     free(u);
 }
@@ -196,5 +226,7 @@ void status_subscribe(struct conn *c, const Hearth__Subscribe *m)
         return;
     }
     conn_call(c, &u->call, m->id, subscription_end);
+    u->climate = &c->server->climate;
+    climate_watch(u->climate, true);
     send_event(u);
 }

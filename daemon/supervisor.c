@@ -133,6 +133,7 @@ static void set_state(struct supervisor *v, enum supervisor_state state)
     if (state != SUPERVISOR_READY && v->state == SUPERVISOR_READY) {
         sched_model(&v->server->sched, 0);
         v->n_levels = 0;
+        v->server->step_cost = 0;
     }
     v->state = state;
     supervisor_busy(v);
@@ -367,6 +368,7 @@ static void take_levels(struct supervisor *v, const Hearth__Model *m)
     v->n_levels = m->n_levels < SUPERVISOR_LEVELS_MAX ? m->n_levels : SUPERVISOR_LEVELS_MAX;
     for (size_t i = 0; i < v->n_levels; i++) {
         (void)snprintf(v->level_name[i], SUPERVISOR_LEVEL_SIZE, "%s", m->levels[i]->name);
+        (void)snprintf(v->level_quality[i], SUPERVISOR_LEVEL_SIZE, "%s", m->levels[i]->quality);
         v->level[i] =
             (struct levels_row){ .name = v->level_name[i], .cost = (double)m->levels[i]->cost };
     }
@@ -407,6 +409,7 @@ static void on_loaded(struct supervisor *v, const Hearth__Worker__Loaded *m)
     v->context = m->context;
     v->pages_total = m->pages_total;
     v->load_us = m->load_us;
+    v->bytes_per_token = m->bytes_per_token;
     if (m->model) take_levels(v, m->model);
     if (v->trial && store_activate(v->server->store, v->model.name, v->model.version, &why) != 0) {
         fail(v, HEARTH__ERROR_CODE__ERROR_STORAGE, why.text);
@@ -421,6 +424,7 @@ static void on_loaded(struct supervisor *v, const Hearth__Worker__Loaded *m)
                v->weights, (unsigned long long)(v->load_us / 1000));
     sched_model(&v->server->sched, v->pages_total);
     set_state(v, SUPERVISOR_READY);
+    climate_loaded(&v->server->climate);
     waiters_reply(v);
 }
 
@@ -563,6 +567,7 @@ void supervisor_model_fill(struct supervisor *v, const struct store_model *m, He
         hearth__level__init(&levels[i]);
         levels[i].name = v->level_name[i];
         levels[i].cost = (float)v->level[i].cost;
+        levels[i].quality = v->level_quality[i];
         pointers[i] = &levels[i];
     }
     out->levels = pointers;

@@ -51,8 +51,10 @@ struct supervisor {
     /* of the worker that is ready */
     char sandbox[64], kernels[32], weights[400], prompt_form[16];
     uint32_t threads, context, pages_total;
+    uint64_t bytes_per_token; /* weights that the full level reads for one */
     uint64_t load_us;
     char level_name[SUPERVISOR_LEVELS_MAX][SUPERVISOR_LEVEL_SIZE];
+    char level_quality[SUPERVISOR_LEVELS_MAX][SUPERVISOR_LEVEL_SIZE];
     struct levels_row level[SUPERVISOR_LEVELS_MAX];
     size_t n_levels;
 };

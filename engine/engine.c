@@ -280,6 +280,11 @@ uint32_t engine_pages_used(const struct engine *e)
     return kv_pool_used(e->kv);
 }
 
+uint64_t engine_trim(struct engine *e)
+{
+    return kv_pool_trim(e->kv);
+}
+
 uint64_t engine_pages_for(const struct engine *e, uint32_t tokens)
 {
     return kv_pages_for(kv_pool_shape(e->kv), tokens, e->info.chunk);

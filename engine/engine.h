@@ -87,6 +87,8 @@ int engine_levels_json(struct engine *e, const char *text, size_t n, struct reas
 uint32_t engine_pages_used(const struct engine *e);
 /** engine_pages_for() - the most KV pages that a sequence of @tokens tokens holds. */
 uint64_t engine_pages_for(const struct engine *e, uint32_t tokens);
+/** engine_trim() - give the memory of KV pages that nobody holds back to the system, see kv_pool_trim(). */
+uint64_t engine_trim(struct engine *e);
 /** engine_level_bytes() - weights that one decoded token reads at @level, without its per-layer-embedding row; in sparse layers what it reads on average. */
 uint64_t engine_level_bytes(const struct engine *e, const struct level *level);
 /** engine_watch() - look at inner tensors; see forward_watch(). */

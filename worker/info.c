@@ -94,6 +94,7 @@ int info_engine(const struct engine *e, struct info *ret, struct reason *why)
         hearth__level__init(&ret->level[i]);
         (void)snprintf(ret->level_name[i], LEVEL_NAME_MAX, "%s", levels->row[i].name);
         ret->level[i].name = ret->level_name[i];
+        ret->level[i].quality = (char *)(size_t)levels->row[i].quality; /* lives as long as @e */
         ret->level[i].cost = (float)((double)engine_level_bytes(e, &levels->row[i]) / (double)full);
         ret->levels[i] = &ret->level[i];
     }

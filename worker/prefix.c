@@ -40,6 +40,7 @@ void prefix_init(struct prefix_cache *c)
 {
     list_init(&c->entries);
     c->n = 0;
+    c->pages_most = UINT32_MAX;
 }
 
 void prefix_deinit(struct prefix_cache *c)
@@ -62,6 +63,18 @@ uint32_t prefix_pages(const struct prefix_cache *c)
     LIST_EACH(e, &c->entries, struct entry, node)
     n += engine_seq_pages(e->kv);
     return n;
+}
+
+static void shrink(struct prefix_cache *c)
+{
+    while (c->pages_most < UINT32_MAX && prefix_pages(c) > c->pages_most && prefix_drop(c))
+        ;
+}
+
+void prefix_limit(struct prefix_cache *c, uint32_t pages_most)
+{
+    c->pages_most = pages_most;
+    shrink(c);
 }
 
 /* ---- finding ---- */
@@ -155,6 +168,7 @@ static void add(struct prefix_cache *c, struct entry *e)
     c->n++;
     if (!e->snapshot) drop_shorter(c, e);
     if (c->n > PREFIX_ENTRIES_MAX) (void)prefix_drop(c);
+    shrink(c);
 }
 
 void prefix_keep(struct prefix_cache *c, struct seq *s)

@@ -20,6 +20,7 @@ enum {
 struct prefix_cache {
     struct list entries; /* the most recently used first */
     size_t n;
+    uint32_t pages_most; /* that entries may hold */
 };
 
 /** prefix_init() - an empty cache. */
@@ -40,6 +41,8 @@ void prefix_keep(struct prefix_cache *c, struct seq *s);
 /** prefix_snapshot() - @s is exactly at s->snapshot_at: keep what it has by reference. Failing is harmless. */
 void prefix_snapshot(struct prefix_cache *c, struct seq *s);
 
+/** prefix_limit() - entries hold at most @pages_most pages from now on; UINT32_MAX: as many as there are. */
+void prefix_limit(struct prefix_cache *c, uint32_t pages_most);
 /** prefix_drop() - drop the least recently used entry. Return: false if there is none. */
 bool prefix_drop(struct prefix_cache *c);
 /** prefix_pages() - KV pages that entries hold; shared ones count for each. */

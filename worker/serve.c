@@ -100,6 +100,7 @@ static void on_seq_close(struct serve *s, const Hearth__Worker__SeqClose *m)
     if (m->keep) prefix_keep(&s->prefixes, q);
     seq_free(q);
     s->n_seqs--;
+    if (s->prefixes.pages_most == 0) (void)engine_trim(s->m.engine);
 }
 
 static void on_plan(struct serve *s, const Hearth__Worker__Plan *p)
@@ -153,9 +154,9 @@ static int on_message(struct serve *s, const Hearth__Worker__ToWorker *m,
         return 0;
     case HEARTH__WORKER__TO_WORKER__BODY_TOKENIZE:
         return on_tokenize(s, m->tokenize);
-    case HEARTH__WORKER__TO_WORKER__BODY_CACHE_DROP:
-        while (prefix_pages(&s->prefixes) > m->cache_drop->keep_pages && prefix_drop(&s->prefixes))
-            ;
+    case HEARTH__WORKER__TO_WORKER__BODY_CACHE_LIMIT:
+        prefix_limit(&s->prefixes, m->cache_limit->pages_most);
+        if (m->cache_limit->pages_most < UINT32_MAX) (void)engine_trim(s->m.engine);
         return 0;
     case HEARTH__WORKER__TO_WORKER__BODY_LOAD:
     case HEARTH__WORKER__TO_WORKER__BODY_IMPORT:

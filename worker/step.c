@@ -77,6 +77,7 @@ static void report_item(const struct seq_model *m, struct step *s, const struct 
     r->seq = seq->id;
     r->starved = b->item[i].starved;
     if (!r->starved) {
+        r->level = (char *)(size_t)b->item[i].level->name;
         r->prefilled = b->prefill[i] ? b->item[i].n : 0;
         s->report.prefill_tokens += r->prefilled;
         s->report.decode_tokens += b->prefill[i] ? 0 : 1;

@@ -123,13 +123,13 @@ struct hearth_usage {
     uint64_t queued_us, first_token_us, total_us; /* since hearthd received the request */
     uint64_t engine_us;                           /* this request's share of the engine's time */
     uint32_t replays;                             /* worker crashes survived */
-    uint64_t energy_mj;                           /* 0: the system does not tell */
+    uint64_t energy_mj; /* its share of what the machine used in its steps; 0: nothing measures it */
 };
 
 struct hearth_level {
     const char *name;
     float cost; /* share of the full level's bytes of weights per token, (0, 1] */
-    const char *quality;
+    const char *quality; /* what its makers measured: "MMLU 50.9 %", or "" */
 };
 
 struct hearth_model {
@@ -156,6 +156,7 @@ struct hearth_request_info { /* a request that hearthd has now */
     const char *level;
     uint64_t age_us, engine_us;
     uint32_t replays;
+    uint64_t energy_mj;
 };
 
 struct hearth_status {
@@ -176,12 +177,17 @@ struct hearth_status {
     size_t n_requests;
     const struct hearth_request_info *requests; /* in events of hearth_subscribe() */
     uint64_t tokens_in, tokens_cached, tokens_out;
-    float read_gb_s; /* measured memory read bandwidth, 0: not measured */
+    float read_gb_s; /* weights read by steps that only write, while they ran; 0: none did lately */
+    const char *weights;      /* where they are: "mapped from the cache", "packed in memory", ... */
+    uint64_t energy_mj;       /* of all steps since the start; 0: nothing measures it */
+    float power_w;            /* of it over the last seconds */
+    float temperature_c, temperature_limit_c; /* of the hottest place; limit 0: unknown */
+    const char *power_supply; /* "mains, 80 %", "battery, 48 %", "" */
 };
 
 /* What an event says is in the members that its comment names; the others are 0. */
 enum hearth_event_type {
-    HEARTH_EVENT_QUEUED = 1, /* position, wait_ms */
+    HEARTH_EVENT_QUEUED = 1, /* position, wait_ms, level and level_reason as they would be now */
     HEARTH_EVENT_STARTED,    /* prompt_tokens, cached_tokens, seed */
     HEARTH_EVENT_PROGRESS,   /* done, total, what */
     HEARTH_EVENT_TEXT,       /* text, text_size, token_ids, n_token_ids */

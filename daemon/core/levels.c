@@ -71,3 +71,37 @@ int levels_pick(const char *asked, const struct levels_row *rows, size_t n, cons
     *ret_index = i;
     return 0;
 }
+
+size_t levels_under(const struct levels_row *rows, size_t n, size_t i, double share)
+{
+    const double least = cost(&rows[nearest(rows, n, 0, 1)]),
+                 most = cost(&rows[nearest(rows, n, 1, 1)]),
+                 bound = least + share * (most - least) + 1e-6; /* costs are f32 on their way */
+
+    return cost(&rows[i]) <= bound ? i : nearest(rows, n, 1, bound);
+}
+
+double levels_time_ns(const struct levels_row *row, const struct levels_pace *pace,
+                      const struct levels_work *work)
+{
+    if (!(pace->prefill_tok_ns > 0 && pace->decode_step_ns > 0 && pace->cost > 0)) return 0;
+    return work->wait_ns + cost(row) / pace->cost *
+                               (work->prefill_tokens * pace->prefill_tok_ns +
+                                work->decode_tokens * pace->decode_step_ns);
+}
+
+size_t levels_in_time(const struct levels_row *rows, size_t n, size_t top, size_t now,
+                      const struct levels_pace *pace, const struct levels_work *work)
+{
+    size_t best = SIZE_MAX;
+
+    if (!(levels_time_ns(&rows[top], pace, work) > 0)) return top;
+    for (size_t i = 0; i < n; i++) {
+        const double reserve = cost(&rows[i]) > cost(&rows[now]) ? 1.5 : 1;
+        if (cost(&rows[i]) > cost(&rows[top])) continue;
+        if (levels_time_ns(&rows[i], pace, work) * reserve > work->left_ns) continue;
+        const double more = best == SIZE_MAX ? 1 : cost(&rows[i]) - cost(&rows[best]);
+        if (more > 0 || (i == top && more >= 0)) best = i; /* of equals the one that is wanted */
+    }
+    return best != SIZE_MAX ? best : nearest(rows, n, 0, 1);
+}

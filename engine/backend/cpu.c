@@ -59,14 +59,17 @@ static void run_product(void *context, uint32_t i, void *scratch)
     j->k->matmul(&m, r0, r1, scratch);
 }
 
-/* Enough tasks that a thread which lost its core does not hold up the others, each large enough to be worth taking. */
+/*
+ * Enough tasks that a thread which lost its core does not hold up the others, each large enough to be worth taking. Tasks are
+ * multiples of what the kernels take at once: 3 tiles (or 1, 2) of quantised types, 4 of the others.
+ */
 static uint32_t task_rows(const struct cpu *c, const struct cpu_product *p)
 {
-    enum { TASKS_PER_THREAD = 8, ROWS_MIN = 64 };
-    const uint32_t n =
-        (p->r1 - p->r0) / (pool_threads(c->pool) * TASKS_PER_THREAD) / ROWS_MIN * ROWS_MIN;
+    enum { TASKS_PER_THREAD = 8, QUANTISED = 6 * MATRIX_TILE, FLOATS = 4 * MATRIX_TILE };
+    const uint32_t unit = matrix_wants_q(p->w->type) ? QUANTISED : FLOATS;
+    const uint32_t n = (p->r1 - p->r0) / (pool_threads(c->pool) * TASKS_PER_THREAD) / unit * unit;
 
-    return n < ROWS_MIN ? ROWS_MIN : n;
+    return n < unit ? unit : n;
 }
 
 void cpu_multiply(const struct cpu *c, const struct cpu_product *products, size_t n)

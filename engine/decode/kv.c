@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 #include "base/err.h"
 
 struct kv_pool {
@@ -90,6 +91,30 @@ uint32_t kv_pool_used(const struct kv_pool *p)
 uint32_t kv_pool_total(const struct kv_pool *p)
 {
     return p->n_total;
+}
+
+/* The bytes of KV pages [from, to), as far as whole memory pages go. */
+static size_t forget(struct kv_pool *p, uint32_t from, uint32_t to)
+{
+    const size_t unit = (size_t)sysconf(_SC_PAGESIZE);
+    const size_t begin = (from * p->page_bytes + unit - 1) / unit * unit,
+                 end = to * p->page_bytes / unit * unit;
+
+    if (begin >= end) return 0;
+    (void)madvise(p->memory + begin, end - begin, MADV_DONTNEED); /* advice: nothing depends on it */
+    return end - begin;
+}
+
+uint64_t kv_pool_trim(struct kv_pool *p)
+{
+    uint64_t sum = 0;
+
+    for (uint32_t from = 0, to; from < p->n_total; from = to + 1) {
+        for (to = from; to < p->n_total && p->refs[to] == 0; to++)
+            ;
+        sum += forget(p, from, to);
+    }
+    return sum;
 }
 
 static uint32_t *entry(const struct kv_table *t, uint32_t layer, uint32_t block)

@@ -39,6 +39,9 @@ uint64_t kv_pages_for(const struct kv_shape *shape, uint32_t length, uint32_t ch
 /** kv_pool_used() - pages that somebody holds. */
 uint32_t kv_pool_used(const struct kv_pool *p);
 uint32_t kv_pool_total(const struct kv_pool *p);
+/** kv_pool_trim() - give the memory of free pages back to the system; they are as usable as before. Return: bytes of whole memory
+ * pages that nobody holds now, whether they were in use before or not. */
+uint64_t kv_pool_trim(struct kv_pool *p);
 
 /* The pages of one sequence: block b of a layer has positions [b * KERNELS_PAGE, (b + 1) * KERNELS_PAGE). */
 struct kv_table {

@@ -16,9 +16,12 @@ static struct level whole(const struct config *c)
     return l;
 }
 
-/* The published slices (google/gemma3n-slicing-configs): layers of width 16384, the others have 8192. */
+/*
+ * The published slices (google/gemma3n-slicing-configs): layers of width 16384, the others have 8192. MMLU is theirs, too: of the
+ * checkpoint before instruction tuning.
+ */
 struct published {
-    const char *name;
+    const char *name, *mmlu;
     bool skip_20_24;
     struct {
         uint8_t from, to;
@@ -26,22 +29,24 @@ struct published {
 };
 
 static const struct published published[] = {
-    { "e2b", true, { { 0, 0 } } },
-    { "e1.96b", true, { { 4, 4 } } },
-    { "e2.49b", false, { { 20, 24 } } },
-    { "e2.54b", false, { { 4, 4 }, { 20, 24 } } },
-    { "e2.69b", false, { { 4, 4 }, { 9, 9 }, { 14, 14 }, { 19, 24 } } },
-    { "e2.73b", false, { { 15, 24 } } },
-    { "e2.98b", false, { { 15, 24 }, { 30, 34 } } },
-    { "e2.98b-block", false, { { 10, 24 } } },
-    { "e3.18b", false, { { 4, 4 }, { 9, 24 }, { 29, 29 }, { 34, 34 } } },
-    { "e3.24b", false, { { 10, 29 } } },
-    { "e3.39b", false, { { 4, 4 }, { 9, 29 }, { 34, 34 } } },
-    { "e3.49b", false, { { 5, 29 } } },
-    { "e3.59b", false, { { 4, 29 }, { 34, 34 } } },
-    { "e3.74b", false, { { 5, 34 } } },
-    { "e3.79b", false, { { 4, 34 } } },
+    { "e2b", "50.9", true, { { 0, 0 } } },
+    { "e1.96b", "53.4", true, { { 4, 4 } } },
+    { "e2.49b", "54.5", false, { { 20, 24 } } },
+    { "e2.54b", "55.4", false, { { 4, 4 }, { 20, 24 } } },
+    { "e2.69b", "57.7", false, { { 4, 4 }, { 9, 9 }, { 14, 14 }, { 19, 24 } } },
+    { "e2.73b", "57.1", false, { { 15, 24 } } },
+    { "e2.98b", "59.5", false, { { 15, 24 }, { 30, 34 } } },
+    { "e2.98b-block", "59.5", false, { { 10, 24 } } },
+    { "e3.18b", "61.8", false, { { 4, 4 }, { 9, 24 }, { 29, 29 }, { 34, 34 } } },
+    { "e3.24b", "60.7", false, { { 10, 29 } } },
+    { "e3.39b", "63.0", false, { { 4, 4 }, { 9, 29 }, { 34, 34 } } },
+    { "e3.49b", "61.4", false, { { 5, 29 } } },
+    { "e3.59b", "63.4", false, { { 4, 29 }, { 34, 34 } } },
+    { "e3.74b", "62.0", false, { { 5, 34 } } },
+    { "e3.79b", "63.4", false, { { 4, 34 } } },
 };
+
+#define WHOLE_MMLU "62.3"
 
 static bool like_e4b(const struct config *c)
 {
@@ -56,11 +61,13 @@ void level_table_init(struct level_table *t, const struct config *c)
     memset(t, 0, sizeof(*t));
     t->row[t->n++] = whole(c);
     if (!like_e4b(c)) return;
+    (void)snprintf(t->row[0].quality, sizeof(t->row[0].quality), "MMLU %s %%", WHOLE_MMLU);
     for (size_t i = 0; i < sizeof(published) / sizeof(published[0]); i++) {
         const struct published *p = &published[i];
         struct level *l = &t->row[t->n++];
 
         (void)snprintf(l->name, sizeof(l->name), "%s", p->name);
+        (void)snprintf(l->quality, sizeof(l->quality), "MMLU %s %%", p->mmlu);
         for (uint32_t k = 0; k < c->n_layers; k++) {
             l->width[k] = 8192;
             l->skip[k] = p->skip_20_24 && k >= 20 && k <= 24;
@@ -134,7 +141,7 @@ static int parse_level(struct level_table *t, const struct config *c, uint32_t b
     if (i == 0 && (memcmp(l.width, t->row[0].width, sizeof(l.width)) != 0 ||
                    memcmp(l.skip, t->row[0].skip, sizeof(l.skip)) != 0))
         return refuse(why, name, "this name means the whole model");
-    t->row[i] = l;
+    if (i > 0) t->row[i] = l; /* the whole model is there as it is */
     if (i == t->n) t->n++;
     return 0;
 }

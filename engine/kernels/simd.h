@@ -93,7 +93,11 @@ SIMD_INLINE void v16f_store_n(float *p, v16f v, int n)
     memcpy(p, t, (size_t)n * sizeof(float));
 }
 
-/** v16f_sum() - the sum of the lanes: halves added until one is left (8, 4, 2, 1). */
+/*
+ * v16f_sum(): the sum of the lanes: halves added until one is left (8, 4, 2, 1).
+ * v16f_largest(): the largest lane; a NaN lane counts as -inf; of zeros of both signs any.
+ */
+#ifndef SIMD_HAS_REDUCE
 SIMD_INLINE float v16f_sum(v16f v)
 {
     float t[16];
@@ -105,7 +109,6 @@ SIMD_INLINE float v16f_sum(v16f v)
     return t[0];
 }
 
-/** v16f_largest() - the largest lane; a NaN lane counts as -inf. */
 SIMD_INLINE float v16f_largest(v16f v)
 {
     float t[16], m = -INFINITY;
@@ -115,6 +118,7 @@ SIMD_INLINE float v16f_largest(v16f v)
         if (t[i] > m) m = t[i];
     return m;
 }
+#endif
 
 /**
  * v16f_exp() - e^x, relative error below 2 ulp for x in [-87, 88]; below it 0 at -104 and less, above it +inf

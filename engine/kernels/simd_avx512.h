@@ -92,8 +92,10 @@ SIMD_INLINE void v16f_store_s8(int8_t *p, v16f a)
 }
 SIMD_INLINE int32_t v16_sum_s8(const int8_t *p)
 {
-    return _mm512_reduce_add_epi32(
-        _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p)));
+    const __m128i v =
+        _mm_xor_si128(_mm_loadu_si128((const __m128i *)(const void *)p), _mm_set1_epi8((char)0x80));
+    const __m128i s = _mm_sad_epu8(v, _mm_setzero_si128()); /* sums of the bytes + 128 */
+    return _mm_cvtsi128_si32(s) + _mm_extract_epi16(s, 4) - 16 * 128;
 }
 SIMD_INLINE v16f v16f_load_f16(const uint16_t *p)
 {
@@ -189,4 +191,17 @@ SIMD_INLINE v16i v16i_mla_s8(v16i acc, const uint8_t *p, int32_t q)
 {
     const __m512i w = _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
     return _mm512_add_epi32(acc, _mm512_mullo_epi32(w, _mm512_set1_epi32(q)));
+}
+#define SIMD_HAS_REDUCE
+SIMD_INLINE float v16f_sum(v16f v)
+{
+    const __m256 a = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+    const __m128 b = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    const __m128 c = _mm_add_ps(b, _mm_movehl_ps(b, b));
+    return _mm_cvtss_f32(_mm_add_ss(c, _mm_movehdup_ps(c)));
+}
+SIMD_INLINE float v16f_largest(v16f v)
+{
+    const __m512 least = _mm512_set1_ps(-INFINITY);
+    return _mm512_reduce_max_ps(_mm512_max_ps(v, least)); /* of NaN and a second operand the second */
 }

@@ -26,16 +26,26 @@ SIMD_INLINE v16f kv_load_n(const void *p, size_t at, bool f32, int n)
     return v16f_load_f16(t);
 }
 
-/* score[h][0..31] of @n heads against the keys of a page */
-SIMD_INLINE void page_scores(const struct kernels_attend *a, const void *k, uint32_t h0,
-                             const int n, float (*score)[KERNELS_PAGE])
+/*
+ * score[h][0..31] of @n heads against the keys of page @p. While it goes over a row of keys, the same piece of the values of the
+ * page, and of the keys of the next, comes to the second-level cache: a page is too short for the hardware to see a stream.
+ */
+SIMD_INLINE void page_scores(const struct kernels_attend *a, uint32_t p, uint32_t h0, const int n,
+                             float (*score)[KERNELS_PAGE])
 {
-    const uint32_t d = a->head_size;
+    const uint32_t d = a->head_size, next = (p + 1) * KERNELS_PAGE <= a->last ? p + 1 : p;
+    const size_t row_bytes = (size_t)KERNELS_PAGE * (a->f32 ? sizeof(float) : sizeof(uint16_t));
+    const void *k = a->pages[p].k;
+    const char *values = a->pages[p].v, *keys = a->pages[next].k;
     v16f s[HEADS][2];
 
     for (int h = 0; h < n; h++)
         s[h][0] = s[h][1] = v16f_set(0.0f);
     for (uint32_t i = 0; i < d; i++) {
+        for (size_t line = i * row_bytes; line < (i + 1) * row_bytes; line += 64) {
+            __builtin_prefetch(values + line, 0, 1);
+            __builtin_prefetch(keys + line, 0, 1);
+        }
         const v16f k0 = kv_load(k, (size_t)i * KERNELS_PAGE, a->f32),
                    k1 = kv_load(k, (size_t)i * KERNELS_PAGE + 16, a->f32);
         for (int h = 0; h < n; h++) {
@@ -107,7 +117,7 @@ SIMD_INLINE void heads(const struct kernels_attend *a, uint32_t h0, const int n)
         const uint32_t base = p * KERNELS_PAGE;
         const uint32_t from = a->first > base ? a->first - base : 0;
         const uint32_t to = a->last - base < KERNELS_PAGE ? a->last - base + 1 : KERNELS_PAGE;
-        page_scores(a, a->pages[p].k, h0, n, score);
+        page_scores(a, p, h0, n, score);
         for (int h = 0; h < n; h++)
             keep[h] = page_softmax(score[h], from, to, &a->max[h0 + (uint32_t)h],
                                    &a->sum[h0 + (uint32_t)h]);

@@ -7,8 +7,8 @@
  *   float types: y = sum over inputs k, ascending, of fma(w_k, x_k, y).
  * Vectors run over 16 output rows, so neither the number of rows of x nor the way of blocking enters.
  *
- * Few rows of x (decode): weights are unpacked in registers and used at once; memory is the limit. Many rows (prefill): two
- * tiles are unpacked to a panel in the first-level cache, and a register tile of VEC_R x VEC_T sums goes over it.
+ * Few rows of x (decode): weights are unpacked in registers and used at once; memory is the limit. Many rows (prefill): VEC_R
+ * tiles are unpacked to a panel in the cache, and a register tile of VEC_R x VEC_T sums goes over it.
  */
 #include <assert.h>
 #include "engine/kernels/kernels.h"
@@ -19,7 +19,7 @@
 #if defined(SIMD_PLAIN)
 enum { VEC_R = 1, VEC_T = 2 };
 #elif defined(__AVX512F__)
-enum { VEC_R = 2, VEC_T = 6 };
+enum { VEC_R = 3, VEC_T = 4 }; /* 12 sums, as many of integers, 3 weights and an activation */
 #elif defined(__aarch64__)
 enum { VEC_R = 1, VEC_T = 3 };
 #else
@@ -28,8 +28,8 @@ enum { VEC_R = 1, VEC_T = 3 };
 
 enum {
     DIRECT_MAX = 4,    /* rows of x up to which weights are used straight from registers */
-    AHEAD = 4096,      /* bytes between asking for weights and using them */
-    PANEL_BLOCKS = 16, /* 512 inputs: two tiles of them take 20 KB */
+    AHEAD = 8192,      /* bytes at least between asking for weights and using them */
+    PANEL_BLOCKS = VEC_R > 1 ? 32 : 16, /* 32: 1024 inputs of three tiles are 48 KB of weights */
     FLOAT_R = 4, /* tiles at once for float types and one row: hides the latency of the sums */
     FLOAT_T = 4,
 };
@@ -176,34 +176,31 @@ SIMD_INLINE void y_store(const struct kernels_matmul *j, uint32_t i, uint32_t ro
 }
 
 /*
- * Ask for what is AHEAD bytes behind block @b: the hardware's own prefetching neither crosses pages nor keeps up with a tile's
- * regions. Behind the end of a tile follows the next one, whose scales are asked for so; behind the last one it is harmless.
+ * Ask for weights on their way to the second-level cache. A tile is read in regions, and the hardware's own prefetching begins
+ * again with each; asked for is memory in its order, one line after the other, so far ahead that the last region is in time.
+ * Behind a tile follows the next one; asking for what is behind the last is harmless.
  */
-SIMD_INLINE void block_ahead(enum quant_type t, const struct matrix *w, const uint8_t *tile,
-                             uint32_t b)
+SIMD_INLINE void ask_ahead(const struct matrix *w, const uint8_t *tile, uint32_t b,
+                           size_t block_bytes)
 {
-    const size_t low = t == QUANT_Q8_0 ? 512 : 256,
-                 high = t == QUANT_Q6_K                                                    ? 128
-                        : t == QUANT_Q5_0 || t == QUANT_Q5_1 || t == QUANT_Q5_K ? 64
-                                                                                           : 0;
+    const uint8_t *p = tile + w->low_at + AHEAD + b * block_bytes;
 
-    for (size_t i = 0; i < low; i += 64)
-        __builtin_prefetch(tile + w->low_at + b * low + AHEAD + i);
-    for (size_t i = 0; i < high; i += 64)
-        __builtin_prefetch(tile + w->high_at + b * high + AHEAD + i);
+    for (size_t i = 0; i < block_bytes; i += 64)
+        __builtin_prefetch(p + i, 0, 1);
 }
 
 SIMD_INLINE void direct(enum quant_type t, const struct kernels_matmul *j, uint32_t row,
                         uint32_t i0, const uint32_t T)
 {
     const uint8_t *tile = j->w->packed + row / MATRIX_TILE * j->w->tile_bytes;
+    const size_t block_bytes = j->w->tile_bytes / (j->w->cols / MATRIX_BLOCK);
     v16f acc[DIRECT_MAX];
 
     for (uint32_t i = 0; i < T; i++)
         acc[i] = y_load(j, i0 + i, row);
     for (uint32_t b = j->k0 / MATRIX_BLOCK; b < j->k1 / MATRIX_BLOCK; b++) {
         v64u w[8];
-        block_ahead(t, j->w, tile, b);
+        ask_ahead(j->w, tile, b, block_bytes);
         const struct scales s = scales_load(t, j->w, tile, b);
         unpack(t, j->w, tile, b, w);
         for (uint32_t i = 0; i < T; i++) {
@@ -307,18 +304,38 @@ SIMD_INLINE void panel_run(enum quant_type t, const struct kernels_matmul *j, ui
             y_store(j, i0 + (uint32_t)i, row + (uint32_t)r * MATRIX_TILE, acc[r][i]);
 }
 
+/*
+ * While a panel is used, the low bits of the next one come to the second-level cache: part @part of @n_parts of R tiles from @row
+ * on, blocks [b, b + n_blocks). Behind the end of the matrix it is harmless.
+ */
+SIMD_INLINE void panel_ask(enum quant_type t, const struct matrix *w, uint32_t row, uint32_t b,
+                           uint32_t n_blocks, const int R, uint32_t part, uint32_t n_parts)
+{
+    const size_t low = t == QUANT_Q8_0 ? 512 : 256, all = n_blocks * low,
+                 from = all * part / n_parts & ~(size_t)63, to = all * (part + 1) / n_parts;
+    const uint8_t *p = w->packed + row / MATRIX_TILE * w->tile_bytes + w->low_at + b * low;
+
+    for (int r = 0; r < R; r++)
+        for (size_t i = from; i < to; i += 64)
+            __builtin_prefetch(p + (size_t)r * w->tile_bytes + i, 0, 1);
+}
+
 SIMD_INLINE void panel_rows(enum quant_type t, const struct kernels_matmul *j, uint32_t row,
                             const int R, struct panel *p)
 {
-    const uint32_t b_end = j->k1 / MATRIX_BLOCK;
+    const uint32_t b_begin = j->k0 / MATRIX_BLOCK, b_end = j->k1 / MATRIX_BLOCK;
+    const uint32_t n_parts = (j->n + VEC_T - 1) / VEC_T;
 
-    for (uint32_t b = j->k0 / MATRIX_BLOCK; b < b_end; b += PANEL_BLOCKS) {
+    for (uint32_t b = b_begin; b < b_end; b += PANEL_BLOCKS) {
         const uint32_t n = b_end - b < PANEL_BLOCKS ? b_end - b : PANEL_BLOCKS;
-        const bool first = b == j->k0 / MATRIX_BLOCK;
+        const bool first = b == b_begin, last = b + n == b_end;
         uint32_t i = 0;
         panel_fill(t, j, row, b, n, R, p);
-        for (; i + VEC_T <= j->n; i += VEC_T)
+        for (; i + VEC_T <= j->n; i += VEC_T) {
+            panel_ask(t, j->w, last ? row + (uint32_t)R * MATRIX_TILE : row, last ? b_begin : b + n,
+                      n, R, i / VEC_T, n_parts);
             panel_run(t, j, row, i, b, n, first, R, VEC_T, p);
+        }
         for (; i + 2 <= j->n; i += 2)
             panel_run(t, j, row, i, b, n, first, R, 2, p);
         if (i < j->n) panel_run(t, j, row, i, b, n, first, R, 1, p);
@@ -355,7 +372,8 @@ SIMD_INLINE void quantised(enum quant_type t, const struct kernels_matmul *j, ui
     }
     for (; row + (VEC_R - 1) * MATRIX_TILE < row1; row += VEC_R * MATRIX_TILE)
         panel_rows(t, j, row, VEC_R, scratch);
-    if (row < row1) panel_rows(t, j, row, 1, scratch);
+    for (; row < row1; row += MATRIX_TILE)
+        panel_rows(t, j, row, 1, scratch);
 }
 
 /* ---- float types ---- */

@@ -94,7 +94,8 @@ class House:
                 name = line.strip("[]")
             elif line:
                 sections[name] = sections.get(name, "") + line + "\n"
-        paths = {"socket": self.socket, "models": self.models, "cache": self.folder / "cache", "worker": WORKER}
+        paths = {"socket": self.socket, "models": self.models, "cache": self.folder / "cache", "worker": WORKER,
+                 "sensors": self.folder / "machine"}
         own = "".join(f"{k} = {v}\n" for k, v in paths.items() if f"{k} =" not in sections["daemon"])
         sections["daemon"] = own + sections["daemon"]
         self.conf = self.folder / "hearthd.conf"

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """hearthd as a system daemon: starting, telling, reloading, stopping, and what it does with its worker."""
+import fcntl
 import os
 import pathlib
 import re
@@ -111,6 +112,17 @@ class Sockets(TestCase):
     def test_the_socket_is_the_owners_alone(self):
         path = pathlib.Path(self.house.socket)
         self.assertEqual((path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777), (0o600, 0o700))
+
+    def test_a_lock_that_is_soon_given_back_is_waited_for(self):
+        house = House(None, at_start=False)
+        self.addCleanup(house.close)
+        os.makedirs(os.path.dirname(house.socket), 0o700)
+        with open(house.socket + ".lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            house.start(wait=False)
+            time.sleep(0.2)
+            self.assertIsNone(house.process.poll())
+        eventually("hearthd answers", house.answers)
 
     def test_a_second_hearthd_is_refused_and_the_first_does_not_notice(self):
         self.fails(self.house, "another hearthd", self.house.socket)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/err.h"
+#include "bench/stats.h"
 #include "daemon/core/levels.h"
 
 /* A request that is not answered so long after the last one came waits for ever. */
@@ -38,19 +39,9 @@ static void add_sample(struct sim *s, struct sim_samples *q, uint64_t ns)
     q->x[q->n++] = (double)ns * 1e-9;
 }
 
-static int compare(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
 double sim_quantile(struct sim_samples *s, double q)
 {
-    if (s->n == 0) return (double)NAN;
-    qsort(s->x, s->n, sizeof(*s->x), compare);
-    const double rank = ceil(q * (double)s->n);
-    return s->x[rank < 1 ? 0 : (size_t)rank - 1];
+    return stats_quantile(s->x, s->n, q);
 }
 
 /* ---- a request comes ---- */
@@ -208,35 +199,24 @@ static uint64_t on_cut(struct world *w, uint64_t end_ns)
 
 /* ---- the whole ---- */
 
-static double jain(double sum, double squares, double n)
-{
-    return squares > 0 ? sum * sum / (n * squares) : (double)NAN;
-}
-
 /* Who got what, when the last request has come: afterwards, those who asked for most would have the engine alone. */
 static void count_shares(struct sim *s)
 {
     const struct world *w = &s->world;
-    double all = 0, all_squares = 0;
     uint32_t app = 0;
 
     if (s->counted) return;
     s->counted = true;
     for (size_t i = 0; i < s->scenario->n_groups; i++) {
         const struct scenario_group *c = &s->scenario->group[i];
-        struct sim_group *g = &s->group[i];
-        double sum = 0, squares = 0;
-        for (uint32_t k = 0; k < c->apps; k++, app++) {
-            const double x = (double)w->app_ns[app];
-            g->engine_ns += w->app_ns[app];
-            sum += x;
-            squares += x * x;
+        const uint32_t first = app;
+        for (; app < first + c->apps; app++) {
+            s->group[i].engine_ns += w->app_ns[app];
+            s->fair[app] = (double)w->app_ns[app] / c->weight;
         }
-        g->jain = jain(sum, squares, c->apps);
-        all += sum / c->weight;
-        all_squares += squares / c->weight / c->weight;
+        s->group[i].jain = stats_jain(s->fair + first, c->apps);
     }
-    s->jain = jain(all, all_squares, app);
+    s->jain = stats_jain(s->fair, app);
     s->engine_ns = w->took_ns;
     memcpy(s->class_ns, w->class_ns, sizeof(s->class_ns));
 }
@@ -271,7 +251,8 @@ static int prepare(struct sim *s, uint64_t seed, struct reason *why)
     s->in_flight = calloc(s->load.n_apps, sizeof(*s->in_flight));
     s->of_req = calloc(WORLD_REQS_MAX, sizeof(*s->of_req));
     s->warm = calloc(s->load.n_apps, sizeof(*s->warm));
-    if (!s->quota || !s->in_flight || !s->of_req || !s->warm) return err_raise(-ENOMEM);
+    s->fair = calloc(s->load.n_apps, sizeof(*s->fair));
+    if (!s->quota || !s->in_flight || !s->of_req || !s->warm || !s->fair) return err_raise(-ENOMEM);
     for (uint32_t i = 0; i < s->load.n; i++) {
         const struct load_source *q = &s->load.source[i];
         quota_init(&s->quota[q->app], sc->group[q->group].tokens_per_minute, s->world.now_ns);
@@ -336,6 +317,7 @@ void sim_deinit(struct sim *s)
     free(s->in_flight);
     free(s->of_req);
     free(s->warm);
+    free(s->fair);
     for (size_t i = 0; i < SCENARIO_GROUPS_MAX; i++) {
         free(s->group[i].first.x);
         free(s->group[i].wait.x);

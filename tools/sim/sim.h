@@ -43,6 +43,7 @@ struct sim {
     uint32_t *in_flight;   /* [n_apps] */
     uint32_t *of_req;      /* [WORLD_REQS_MAX] source of a request */
     bool *warm;            /* [n_apps] its prefix is cached */
+    double *fair;          /* [n_apps] engine time by weight, while requests came */
     uint32_t queue_most;   /* longest queue */
     double busy;           /* share of the time in which the engine worked */
     double jain;           /* of the engine time of all apps, divided by their weights */

@@ -52,3 +52,22 @@ Test(stats, the_spread_is_relative_to_the_median)
     cr_assert_float_eq(stats_spread(x, 3), 0.4, 1e-12);
     cr_assert_eq(stats_spread(one, 1), 0);
 }
+
+Test(stats, a_quantile_is_one_of_the_samples)
+{
+    double x[] = { 4, 1, 3, 2 };
+
+    cr_assert_eq(stats_quantile(x, 4, 0), 1);
+    cr_assert_eq(stats_quantile(x, 4, 0.5), 2);
+    cr_assert_eq(stats_quantile(x, 4, 0.75), 3);
+    cr_assert_eq(stats_quantile(x, 4, 0.99), 4);
+    cr_assert(isnan(stats_quantile(x, 0, 0.5)));
+}
+
+Test(stats, jains_index_goes_from_one_nth_to_one)
+{
+    cr_assert_float_eq(stats_jain((double[]){ 7, 7, 7 }, 3), 1, 1e-12);
+    cr_assert_float_eq(stats_jain((double[]){ 0, 5, 0, 0 }, 4), 0.25, 1e-12);
+    cr_assert_float_eq(stats_jain((double[]){ 1, 2 }, 2), 0.9, 1e-12);
+    cr_assert(isnan(stats_jain((double[]){ 0, 0 }, 2)));
+}

@@ -77,11 +77,17 @@ Test(json_out, status_has_all_it_was_told_and_survives_null_texts)
                                      .requests = &q,
                                      .decode_tok_s = 0.1F,
                                      .prefill_tok_s = NAN,
-                                     .tokens_out = 77 };
+                                     .tokens_out = 77,
+                                     .weights = "mapped from the cache",
+                                     .energy_mj = 12,
+                                     .temperature_limit_c = 85 };
     json_t *const j = through_text(json_out_status(&s));
 
     cr_assert_str_eq(json_string_value(json_object_get(j, "state")), "ready");
     cr_assert_eq(json_integer_value(json_object_get(j, "tokens_out")), 77);
+    cr_assert_str_eq(json_string_value(json_object_get(j, "weights")), "mapped from the cache");
+    cr_assert_eq(json_integer_value(json_object_get(j, "energy_mj")), 12);
+    cr_assert_eq(json_real_value(json_object_get(j, "temperature_limit_c")), 85);
     cr_assert_eq(json_real_value(json_object_get(j, "decode_tok_s")), 0.1,
                  "no digits that float32 has not");
     cr_assert(json_is_null(json_object_get(j, "prefill_tok_s")));

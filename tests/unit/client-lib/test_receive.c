@@ -63,6 +63,8 @@ static void look_queued(const struct hearth_event *e)
 {
     cr_assert_eq(e->position, 3u);
     cr_assert_eq(e->wait_ms, 1500u);
+    cr_assert_str_eq(e->level, "e2b");
+    cr_assert_str_eq(e->level_reason, "heat");
 }
 
 Test(receive, queued)
@@ -73,6 +75,8 @@ Test(receive, queued)
     m.id = id;
     m.position = 3;
     m.wait_ms = 1500;
+    m.level = (char *)(uintptr_t) "e2b";
+    m.level_reason = (char *)(uintptr_t) "heat";
     expect(HEARTH__SERVER_FRAME__BODY_QUEUED, &m.base, HEARTH_EVENT_QUEUED, false);
 }
 
@@ -507,6 +511,12 @@ static void fill_status(Hearth__Status *s)
     s->tokens_cached = 18;
     s->tokens_out = 19;
     s->read_gb_s = 20;
+    s->weights = (char *)(uintptr_t) "mapped";
+    s->energy_mj = 21;
+    s->power_w = 22;
+    s->temperature_c = 23;
+    s->temperature_limit_c = 24;
+    s->power_supply = (char *)(uintptr_t) "mains";
 }
 
 static void look_status(const struct hearth_event *e)
@@ -529,6 +539,10 @@ static void look_status(const struct hearth_event *e)
     cr_assert_str_eq(s->last_error, "was down");
     cr_assert(s->load_us == 16 && s->tokens_in == 17 && s->tokens_cached == 18);
     cr_assert(s->tokens_out == 19 && s->read_gb_s == 20);
+    cr_assert_str_eq(s->weights, "mapped");
+    cr_assert(s->energy_mj == 21 && s->power_w == 22);
+    cr_assert(s->temperature_c == 23 && s->temperature_limit_c == 24);
+    cr_assert_str_eq(s->power_supply, "mains");
     cr_assert_eq(s->n_requests, 2u);
     check_request(&s->requests[0]);
 }

@@ -223,10 +223,10 @@ Test(conf, a_typo_is_an_error_that_suggests_the_nearest_key)
         ":2: there is no setting \"token-per-minute\" here; did you mean \"tokens-per-minute\"?");
     refuses("[daemon]\nzebra = 2\n",
             ":2: there is no setting \"zebra\" here; there are socket, models, cache, worker, "
-            "clients, queue, running, log-level, group");
+            "clients, queue, running, log-level, group, sensors");
     refuses("[daemon]\nthreads = 2\n",
             ":2: there is no setting \"threads\" here; there are socket, models, cache, worker, "
-            "clients, queue, running, log-level, group");
+            "clients, queue, running, log-level, group, sensors");
 }
 
 Test(conf, unknown_sections_are_errors_even_when_they_are_empty)
@@ -250,7 +250,7 @@ Test(conf, lines_that_are_no_settings_are_errors)
     refuses("[daemon] queue = 7\n",
             ":1: something follows the section's name; settings have lines of their own");
     refuses("[daemon]\n= 7\n", ":2: there is no setting \"\" here; there are socket, models, "
-                               "cache, worker, clients, queue, running, log-level, group");
+                               "cache, worker, clients, queue, running, log-level, group, sensors");
     refuses("[unit]\n", ":1: [unit] needs a name: [unit NAME]");
 }
 

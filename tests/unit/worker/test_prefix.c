@@ -177,3 +177,23 @@ Test(prefix, where_the_window_has_moved_on_a_snapshot_is_asked_for)
     cr_assert_gt(q->snapshot_at, PREFIX_LEAST);
     seq_free(q);
 }
+
+Test(prefix, under_a_limit_the_least_recently_used_are_dropped_and_none_comes_in)
+{
+    struct seq_run_answer a;
+
+    (void)ask_as(1, false, LONG_TEXT, &a);
+    const uint32_t one = prefix_pages(&cache);
+    (void)ask_as(1, false, "zero " LONG_TEXT, &a);
+    cr_assert_eq(cache.n, 2);
+    prefix_limit(&cache, prefix_pages(&cache) - one);
+    cr_assert_eq(cache.n, 1);
+    cr_assert_eq(ask_as(1, false, LONG_TEXT, &a), 0, "it was the older one");
+    prefix_limit(&cache, 0);
+    cr_assert_eq(cache.n, 0);
+    (void)ask_as(1, false, LONG_TEXT, &a);
+    cr_assert_eq(cache.n, 0, "nothing is kept");
+    prefix_limit(&cache, UINT32_MAX);
+    (void)ask_as(1, false, LONG_TEXT, &a);
+    cr_assert_gt(ask_as(1, false, LONG_TEXT, &a), 0, "and all is as before");
+}

@@ -166,8 +166,10 @@ Test(step, levels_of_a_replay_are_those_that_processed_each_token)
     (void)seq_run_new(&m, &ask, 1, &q, NULL);
     s.n_entries = 1;
     while (!q->finish) {
+        const bool prompt = seq_in_prompt(q);
         s.entry[0] = (struct step_entry){ q, 32, whole.n < 10 ? full : half };
         cr_assert_eq(step_run(&m, &s), 0);
+        cr_assert_str_eq(s.report.seqs[0]->level, prompt || whole.n < 10 ? "full" : "half");
         for (size_t i = 0; i < s.report.seqs[0]->n_ids; i++)
             whole.id[whole.n++] = s.report.seqs[0]->ids[i];
     }

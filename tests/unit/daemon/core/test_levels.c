@@ -119,3 +119,71 @@ Test(levels, costs_that_make_no_sense_count_as_the_whole_model)
     cr_assert_eq(levels_pick("minus", odd, 4, "half", &i, NULL), 0);
     cr_assert_eq(i, 1);
 }
+
+/* ---- a share of the way ---- */
+
+Test(levels, a_share_bounds_the_cost)
+{
+    cr_assert_eq(levels_under(rows, N, FULL, 1), FULL);
+    cr_assert_eq(levels_under(rows, N, FULL, 0.75), MID, "0.3 + 0.75 * 0.7 = 0.825");
+    cr_assert_eq(levels_under(rows, N, FULL, 0.5), E2B);
+    cr_assert_eq(levels_under(rows, N, FULL, 0.25), TINY);
+    cr_assert_eq(levels_under(rows, N, FULL, 0), TINY);
+    cr_assert_eq(levels_under(rows, N, 4, 0.75), 4, "a row that is cheap enough stays");
+    cr_assert_eq(levels_under(rows, 1, FULL, 0), FULL, "there is nothing else");
+}
+
+/* ---- deadlines ---- */
+
+#define MS 1e6
+
+/* a token: 1 ms read, 10 ms written, at full cost */
+static const struct levels_pace pace = { 1 * MS, 10 * MS, 1 };
+
+static size_t in_time(size_t top, size_t now, double left_ms)
+{
+    const struct levels_work work = {
+        .wait_ns = 100 * MS, .prefill_tokens = 100, .decode_tokens = 40, .left_ns = left_ms * MS
+    };
+
+    return levels_in_time(rows, N, top, now, &pace, &work); /* full: 100 + 500 ms */
+}
+
+Test(levels, time_grows_with_the_cost)
+{
+    const struct levels_work work = {
+        .wait_ns = 100 * MS, .prefill_tokens = 100, .decode_tokens = 40
+    };
+    const struct levels_pace half = { 1 * MS, 10 * MS, 0.5 }, unknown = { 1 * MS, 0, 1 };
+
+    cr_assert_float_eq(levels_time_ns(&rows[FULL], &pace, &work), 600 * MS, 1);
+    cr_assert_float_eq(levels_time_ns(&rows[E2B], &pace, &work), 350 * MS, 1);
+    cr_assert_float_eq(levels_time_ns(&rows[FULL], &half, &work), 1100 * MS, 1);
+    cr_assert_eq(levels_time_ns(&rows[FULL], &unknown, &work), 0);
+}
+
+Test(levels, the_dearest_level_that_is_in_time)
+{
+    cr_assert_eq(in_time(FULL, FULL, 700), FULL);
+    cr_assert_eq(in_time(FULL, FULL, 599), MID);
+    cr_assert_eq(in_time(FULL, FULL, 400), E2B);
+    cr_assert_eq(in_time(FULL, FULL, 300), TINY);
+    cr_assert_eq(in_time(FULL, FULL, 10), TINY, "late in any case: the least late");
+    cr_assert_eq(in_time(FULL, FULL, -10), TINY);
+    cr_assert_eq(in_time(E2B, E2B, 900), E2B, "never above the top");
+    cr_assert_eq(in_time(4, 4, 900), 4, "of equals the one that was asked for");
+}
+
+Test(levels, going_up_again_wants_a_reserve)
+{
+    cr_assert_eq(in_time(FULL, MID, 700), MID);
+    cr_assert_eq(in_time(FULL, MID, 901), FULL);
+}
+
+Test(levels, without_measurements_nothing_is_lowered)
+{
+    const struct levels_pace none = { 0 };
+    const struct levels_work work = { .decode_tokens = 1000, .left_ns = 1 };
+
+    cr_assert_eq(levels_in_time(rows, N, FULL, FULL, &none, &work), FULL);
+}

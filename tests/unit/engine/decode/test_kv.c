@@ -118,3 +118,30 @@ Test(kv, a_prefix_whose_window_is_gone_cannot_be_shared)
     kv_table_deinit(&a);
     kv_pool_free(pool);
 }
+
+static uint8_t *bytes_at(const struct kv_table *t, uint32_t block)
+{
+    return kv_place(t, 1, block, 0).k;
+}
+
+Test(kv, the_memory_of_free_pages_can_be_given_back)
+{
+    make(40);
+    struct kv_table gone = table(10 * P), stays = table(10 * P);
+    add(&gone, 2 * P);
+    add(&stays, P);
+    uint8_t *free_memory = bytes_at(&gone, 1), *used = bytes_at(&stays, 0);
+    memset(free_memory, 7, 64);
+    memset(used, 7, 64);
+    kv_table_deinit(&gone);
+    cr_assert_geq(kv_pool_trim(pool), 37u * 4096 / 2, "as far as whole memory pages go");
+    cr_assert_eq(free_memory[0], 0, "the system took it");
+    cr_assert_eq(used[0], 7);
+    struct kv_table again = table(10 * P);
+    add(&again, 10 * P);
+    memset(bytes_at(&again, 9), 8, 64);
+    cr_assert_eq(bytes_at(&again, 9)[63], 8, "and it can be used again");
+    kv_table_deinit(&again);
+    kv_table_deinit(&stays);
+    kv_pool_free(pool);
+}

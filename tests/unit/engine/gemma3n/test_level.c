@@ -84,6 +84,9 @@ Test(level, a_file_like_e4b_has_the_published_slices)
         c.ffn_width[i] = 16384;
     level_table_init(&t, &c);
     const struct level *e2b = level_find(&t, "e2b"), *mid = level_find(&t, "e2.69b");
+    cr_assert_str_eq(t.row[0].quality, "MMLU 62.3 %");
+    cr_assert_str_eq(e2b->quality, "MMLU 50.9 %");
+    cr_assert_str_eq(mid->quality, "MMLU 57.7 %");
     for (int i = 0; i < 35; i++) {
         cr_assert_eq(e2b->skip[i], i >= 20 && i <= 24);
         cr_assert_eq(e2b->width[i], 8192u);

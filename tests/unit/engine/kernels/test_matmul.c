@@ -92,7 +92,7 @@ static void multiply(struct product *p, const struct kernels *k, uint32_t n, uin
     k->matmul(&job, 0, p->raw.rows, scratch);
 }
 
-static const uint32_t row_counts[] = { 1, 15, 16, 17, 32, 50 };
+static const uint32_t row_counts[] = { 1, 15, 16, 17, 32, 50, 80 };
 static const uint32_t n_counts[] = { 1, 2, 3, 4, 5, 6, 7, 8, 11, 19 };
 
 static uint32_t cols_of(enum quant_type type, int i)

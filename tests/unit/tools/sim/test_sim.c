@@ -240,13 +240,3 @@ Test(sim, more_apps_than_it_can_take_are_refused)
     sim_deinit(&sim);
 }
 
-Test(sim, quantiles_are_samples)
-{
-    double x[] = { 4, 1, 3, 2 };
-    struct sim_samples q = { x, 4, 4 };
-
-    cr_assert_eq(sim_quantile(&q, 0.5), 2);
-    cr_assert_eq(sim_quantile(&q, 0.99), 4);
-    cr_assert_eq(sim_quantile(&q, 0), 1);
-    cr_assert(isnan(sim_quantile(&(struct sim_samples){ 0 }, 0.5)));
-}
