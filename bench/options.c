@@ -36,7 +36,8 @@ static const char help[] =
     "\n"
     "bandwidth: how fast threads read memory.\n"
     "\n"
-    "service: a load of many apps against a running server: for each group of the scenario how long "
+    "service: a load of many apps against a running server: for each group of the scenario how "
+    "long "
     "it\n"
     "takes to the first token, what it got, how evenly its apps shared, and which errors it had. "
     "Each app\n"
@@ -177,8 +178,7 @@ static int check(const struct options *o, struct reason *why)
 
 static int find_command(const char *name, enum options_command *ret, struct reason *why)
 {
-    static const char *const names[] = { "--help", "engine", "kernels", "bandwidth",
-                                         "service" };
+    static const char *const names[] = { "--help", "engine", "kernels", "bandwidth", "service" };
 
     for (int i = 0; i < 5; i++)
         if (name && strcmp(name, names[i]) == 0) {

@@ -28,8 +28,8 @@ struct options {
     uint32_t context; /* tokens that a sequence may have, 0: as many as it gets */
     uint32_t chunk;   /* most tokens of one step, 0: the engine's default */
     uint32_t runs;
-    uint32_t mib; /* size of the buffer that bandwidth is measured with */
-    uint32_t ms;  /* kernels: time for each measurement */
+    uint32_t mib;         /* size of the buffer that bandwidth is measured with */
+    uint32_t ms;          /* kernels: time for each measurement */
     const char *socket;   /* service: of hearthd, or NULL: libhearth's default */
     const char *scenario; /* service */
     uint32_t http;        /* service: port of llama-server on this machine, 0: hearthd is asked */

@@ -18,18 +18,18 @@ struct scenario_range {
 
 struct scenario_group {
     char name[SCENARIO_NAME_MAX];
-    uint32_t apps;                 /* that do the same, each with a share of its own */
-    uint32_t clients;              /* of each app: one request after the other. 0: by rate */
-    double rate;                   /* requests per second of each app, at random times */
-    double think_s;                /* of a client between an answer and its next request, on the mean */
-    uint32_t request_class;        /* 0 background, 1 interactive, 2 realtime */
-    uint32_t weight;               /* 1..1000 */
-    uint32_t requests;             /* most of each app, 0: no limit */
+    uint32_t apps;          /* that do the same, each with a share of its own */
+    uint32_t clients;       /* of each app: one request after the other. 0: by rate */
+    double rate;            /* requests per second of each app, at random times */
+    double think_s;         /* of a client between an answer and its next request, on the mean */
+    uint32_t request_class; /* 0 background, 1 interactive, 2 realtime */
+    uint32_t weight;        /* 1..1000 */
+    uint32_t requests;      /* most of each app, 0: no limit */
     struct scenario_range prompt, output; /* tokens */
-    uint32_t prefix;               /* tokens of the prompt that all of the group have in common */
-    uint32_t deadline_ms;          /* 0: none */
+    uint32_t prefix;      /* tokens of the prompt that all of the group have in common */
+    uint32_t deadline_ms; /* 0: none */
     uint32_t in_flight, tokens_per_minute, kv_pages; /* of an app, by policy. 0: no limit */
-    uint32_t as_uid;               /* hearth-bench: of the first app; the next ones follow. 0: as it is */
+    uint32_t as_uid; /* hearth-bench: of the first app; the next ones follow. 0: as it is */
     double start_s, duration_s;    /* when its requests come; 0: to the end */
     char level[SCENARIO_NAME_MAX]; /* "": what the server takes */
 };

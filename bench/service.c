@@ -31,14 +31,14 @@ struct counting {
     const struct scenario *scenario;
     struct tally group[SCENARIO_GROUPS_MAX];
     double *engine_s, *tokens, *fair; /* [n_apps]; fair: engine_s by weight */
-    uint32_t n_apps, n_failed; /* processes that ended with an error */
+    uint32_t n_apps, n_failed;        /* processes that ended with an error */
     double took_s;
 };
 
 static const char *const code_names[SERVICE_CODES] = {
-    "ok",       "protocol", "version",  "invalid",   "unsupported", "denied",  "quota",
-    "busy",     "no_model", "too_long", "deadline",  "crashed",     "not_found", "exists",
-    "storage",  "bad_model", "internal", "other", "cut", "lost",
+    "ok",      "protocol",  "version",  "invalid",  "unsupported", "denied",    "quota",
+    "busy",    "no_model",  "too_long", "deadline", "crashed",     "not_found", "exists",
+    "storage", "bad_model", "internal", "other",    "cut",         "lost",
 };
 
 static const struct quantile {
@@ -124,10 +124,9 @@ static _Noreturn void be_app(struct service_app *a, uint32_t nth)
 
 static int start_all(struct counting *c, const struct options *o, int out)
 {
-    struct service_app a = { .scenario = c->scenario,
-                             .options = o,
-                             .out = out,
-                             .begin_ns = clock_now_ns() };
+    struct service_app a = {
+        .scenario = c->scenario, .options = o, .out = out, .begin_ns = clock_now_ns()
+    };
 
     for (a.group = 0; a.group < c->scenario->n_groups; a.group++)
         for (uint32_t i = 0; i < c->scenario->group[a.group].apps; i++, a.app++) {
@@ -168,7 +167,8 @@ static json_t *times_json(struct samples *s)
     json_t *o = json_object();
 
     for (size_t i = 0; i < 4; i++)
-        (void)json_object_set_new(o, quantiles[i].name, number(stats_quantile(s->x, s->n, quantiles[i].q) * 1e3));
+        (void)json_object_set_new(o, quantiles[i].name,
+                                  number(stats_quantile(s->x, s->n, quantiles[i].q) * 1e3));
     (void)json_object_set_new(o, "n", json_integer((json_int_t)s->n));
     return o;
 }
@@ -224,26 +224,30 @@ static void report_table(struct counting *c, FILE *out)
     const double all_s = sum(c->engine_s, c->n_apps);
     uint32_t app = 0;
 
-    (void)fprintf(out, "%-14s %-11s %4s %6s %6s %7s %7s %6s |  first token, ms: p50     p90     p99     max | errors\n",
+    (void)fprintf(out,
+                  "%-14s %-11s %4s %6s %6s %7s %7s %6s |  first token, ms: p50     p90     p99     "
+                  "max | errors\n",
                   "group", "class", "apps", "sent", "done", "tok/s", "engine", "Jain");
     for (size_t i = 0; i < c->scenario->n_groups; i++) {
         const struct scenario_group *g = &c->scenario->group[i];
         struct tally *q = &c->group[i];
         const double *x = all_s > 0 ? c->engine_s + app : c->tokens + app;
-        (void)fprintf(out, "%-14s %-11s %4u %6" PRIu64 " %6" PRIu64 " %7.1f %6.1f%% %6.3f |        ", g->name,
-                      scenario_class_name(g->request_class), g->apps, q->sent, q->answered,
-                      (double)q->output_tokens / c->took_s,
-                      all_s > 0 ? 100 * sum(c->engine_s + app, g->apps) / all_s : 0,
-                      stats_jain(x, g->apps));
+        (void)fprintf(
+            out, "%-14s %-11s %4u %6" PRIu64 " %6" PRIu64 " %7.1f %6.1f%% %6.3f |        ", g->name,
+            scenario_class_name(g->request_class), g->apps, q->sent, q->answered,
+            (double)q->output_tokens / c->took_s,
+            all_s > 0 ? 100 * sum(c->engine_s + app, g->apps) / all_s : 0, stats_jain(x, g->apps));
         for (size_t k = 0; k < 4; k++)
-            (void)fprintf(out, " %7.0f", stats_quantile(q->first.x, q->first.n, quantiles[k].q) * 1e3);
+            (void)fprintf(out, " %7.0f",
+                          stats_quantile(q->first.x, q->first.n, quantiles[k].q) * 1e3);
         (void)fputs(" |", out);
         for (size_t k = 1; k < SERVICE_CODES; k++)
             if (q->code[k] > 0) (void)fprintf(out, " %" PRIu64 " %s", q->code[k], code_names[k]);
         (void)fputc('\n', out);
         app += g->apps;
     }
-    if (all_s > 0) (void)fprintf(out, "Jain of all apps by weight %.3f\n", stats_jain(c->fair, c->n_apps));
+    if (all_s > 0)
+        (void)fprintf(out, "Jain of all apps by weight %.3f\n", stats_jain(c->fair, c->n_apps));
 }
 
 /* ---- the whole ---- */

@@ -15,7 +15,8 @@ enum { SERVICE_E_REFUSED = 1 };
 enum { SERVICE_CODES = 20 }; /* of errors: those of hearth.h; the two below */
 enum {
     SERVICE_CUT = 18, /* in flight when the time was over, and cancelled then */
-    SERVICE_LOST = 19 /* no answer and no reason: the connection broke, or nothing came for SERVICE_PATIENCE_S */
+    SERVICE_LOST =
+        19 /* no answer and no reason: the connection broke, or nothing came for SERVICE_PATIENCE_S */
 };
 enum { SERVICE_PATIENCE_S = 60, SERVICE_CLIENTS_MAX = 4096 };
 
@@ -23,8 +24,8 @@ enum { SERVICE_PATIENCE_S = 60, SERVICE_CLIENTS_MAX = 4096 };
 struct service_record {
     uint32_t group, app; /* app: counted through all groups */
     uint32_t prompt_tokens, cached_tokens, output_tokens;
-    uint32_t code;       /* 0: it was answered */
-    double first_s, total_s; /* first_s < 0: no text came */
+    uint32_t code;             /* 0: it was answered */
+    double first_s, total_s;   /* first_s < 0: no text came */
     double queued_s, engine_s; /* told by hearthd */
 };
 

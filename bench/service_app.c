@@ -17,13 +17,14 @@
 
 /* Words that are one token of Gemma's vocabulary, with the space before them. */
 static const char *const words[] = {
-    "time", "people", "year", "way", "day", "man", "thing", "woman", "life", "child", "world",
-    "school", "state", "family", "student", "group", "country", "problem", "hand", "part", "place",
-    "case", "week", "company", "system", "program", "question", "work", "government", "number",
-    "night", "point", "home", "water", "room", "mother", "area", "money", "story", "fact", "month",
-    "lot", "right", "study", "book", "eye", "job", "word", "business", "issue", "side", "kind",
-    "head", "house", "service", "friend", "father", "power", "hour", "game", "line", "end", "member",
-    "law",
+    "time",     "people",  "year",     "way",    "day",        "man",    "thing",   "woman",
+    "life",     "child",   "world",    "school", "state",      "family", "student", "group",
+    "country",  "problem", "hand",     "part",   "place",      "case",   "week",    "company",
+    "system",   "program", "question", "work",   "government", "number", "night",   "point",
+    "home",     "water",   "room",     "mother", "area",       "money",  "story",   "fact",
+    "month",    "lot",     "right",    "study",  "book",       "eye",    "job",     "word",
+    "business", "issue",   "side",     "kind",   "head",       "house",  "service", "friend",
+    "father",   "power",   "hour",     "game",   "line",       "end",    "member",  "law",
 };
 #define AGAIN_S 0.05 /* after a refusal, if the server says nothing else */
 enum { N_WORDS = 64, WORD_MAX = 16 };
@@ -224,8 +225,7 @@ static int open_slots(struct service_app_state *s)
     s->arrival = evtimer_new(s->base, on_arrival, s);
     s->end = evtimer_new(s->base, on_end, s);
     s->patience = evtimer_new(s->base, on_patience, s);
-    if (!s->slot || !s->prompt || !s->arrival || !s->end || !s->patience)
-        return err_raise(-ENOMEM);
+    if (!s->slot || !s->prompt || !s->arrival || !s->end || !s->patience) return err_raise(-ENOMEM);
     for (uint32_t i = 0; i < s->n_slots; i++) {
         struct slot *q = &s->slot[i];
         q->state = s;
@@ -263,5 +263,6 @@ int service_app_run(const struct service_app *a)
     const int r = open_slots(&s);
     if (r < 0) return err_pass(r);
     start(&s);
-    return event_base_dispatch(s.base) < 0 ? err_raise(-EIO) : 0; /* the process ends: nothing is freed */
+    return event_base_dispatch(s.base) < 0 ? err_raise(-EIO)
+                                           : 0; /* the process ends: nothing is freed */
 }

@@ -35,8 +35,8 @@ static void *open_connection(struct event_base *base, const struct options *o)
 
     if (!c) return NULL;
     if (hearth_client_new(o->socket, &c->client) == 0)
-        c->readable = event_new(base, hearth_client_fd(c->client), EV_READ | EV_PERSIST,
-                                on_readable, c);
+        c->readable =
+            event_new(base, hearth_client_fd(c->client), EV_READ | EV_PERSIST, on_readable, c);
     if (c->readable && event_add(c->readable, NULL) == 0) return c;
     close_connection(c);
     return NULL;

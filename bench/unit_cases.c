@@ -37,7 +37,8 @@ static void call_columns(void *context)
 }
 
 /* A matrix of @rows x @cols in @layout; all weights are alike, each in a place of its own. */
-static int make(struct units *u, enum quant_type type, enum matrix_layout layout, uint32_t rows, uint32_t cols)
+static int make(struct units *u, enum quant_type type, enum matrix_layout layout, uint32_t rows,
+                uint32_t cols)
 {
     u->m = matrix_raw(type, rows, cols, NULL);
     if (!matrix_by_unit(&u->m, layout)) return err_raise(-EINVAL);
@@ -48,7 +49,8 @@ static int make(struct units *u, enum quant_type type, enum matrix_layout layout
     for (uint32_t i = 0; i < CHOSEN; i++)
         u->unit[i] = (uint16_t)(i * EACH);
     for (uint32_t i = 0; i < cols; i++)
-        u->x[i] = layout == MATRIX_UNIT_COLUMNS && i % EACH ? 0.0f : (float)(i % 2001) * 1e-3f - 1.0f;
+        u->x[i] =
+            layout == MATRIX_UNIT_COLUMNS && i % EACH ? 0.0f : (float)(i % 2001) * 1e-3f - 1.0f;
     u->k->quantise(u->x, cols, u->q, u->d, u->sum, u->sum16);
     u->job = (struct kernels_units){ &u->m, u->q, u->d, u->sum, u->unit, CHOSEN, u->y };
     return 0;
@@ -67,8 +69,10 @@ static int visit_one(struct units *u, enum quant_type type, enum matrix_layout l
 
     if (r == 0) {
         c.bytes = rows ? (double)CHOSEN * u->m.tile_bytes
-                       : (double)matrix_tiles(&u->m) * u->m.low_at + (double)CHOSEN * matrix_column_bytes(&u->m);
-        (void)snprintf(c.name, sizeof(c.name), "unit_%s %s", rows ? "rows" : "columns", quant_find(type)->name);
+                       : (double)matrix_tiles(&u->m) * u->m.low_at +
+                             (double)CHOSEN * matrix_column_bytes(&u->m);
+        (void)snprintf(c.name, sizeof(c.name), "unit_%s %s", rows ? "rows" : "columns",
+                       quant_find(type)->name);
         visit(context, &c);
     }
     free(u->packed);
@@ -76,7 +80,8 @@ static int visit_one(struct units *u, enum quant_type type, enum matrix_layout l
     return r < 0 ? err_pass(r) : 0;
 }
 
-int kernel_cases_units(const struct kernels *k, void (*visit)(void *context, const struct kernel_case *c), void *context)
+int kernel_cases_units(const struct kernels *k,
+                       void (*visit)(void *context, const struct kernel_case *c), void *context)
 {
     static const enum quant_type types[] = { QUANT_Q4_0, QUANT_Q8_0 };
     CLEANUP(freep) struct units *u = aligned_alloc(64, sizeof(*u));

@@ -364,7 +364,8 @@ static int open_own(struct chat *c)
     if (r == TALK_OK) r = generate_check(turns_build(&c->turns, c->args.system, q));
     if (r == TALK_OK) {
         talk_begin(&c->talk, NULL, NULL);
-        const int sent = hearth_conversation_open(c->talk.client, c->own, q, talk_event, &c->talk, &id);
+        const int sent =
+            hearth_conversation_open(c->talk.client, c->own, q, talk_event, &c->talk, &id);
         r = talk_finish(&c->talk, sent, id);
     }
     hearth_request_free(q);

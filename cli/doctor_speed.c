@@ -56,7 +56,8 @@ void doctor_speed(uint32_t threads, struct doctor_finding *f)
     *f = (struct doctor_finding){ .name = "speed", .level = DOCTOR_OK };
     if (bytes == MAP_FAILED) {
         f->level = DOCTOR_WARN;
-        (void)snprintf(f->text, sizeof(f->text), "not measured: there are no %d MB to read", SLICES);
+        (void)snprintf(f->text, sizeof(f->text), "not measured: there are no %d MB to read",
+                       SLICES);
         return;
     }
     if (threads < 1) threads = 1;
@@ -75,7 +76,8 @@ void doctor_speed(uint32_t threads, struct doctor_finding *f)
                    threads, gb_s, gb_s / E2B_GB);
     if (gb_s / E2B_GB >= 3) return;
     f->level = DOCTOR_WARN;
-    (void)snprintf(f->help, sizeof(f->help),
-                   "that is slower than people read: end what else runs, take a level below `best`, "
-                   "or a smaller model");
+    (void)snprintf(
+        f->help, sizeof(f->help),
+        "that is slower than people read: end what else runs, take a level below `best`, "
+        "or a smaller model");
 }

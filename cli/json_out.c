@@ -111,14 +111,14 @@ json_t *json_out_model(const struct hearth_model *m)
 
 json_t *json_out_request(const struct hearth_request_info *q)
 {
-    return json_pack("{so so so so so so so so so so so so so so so}", "serial", number(q->serial),
-                     "app", json_out_string(q->app), "uid", number(q->uid), "pid", number(q->pid),
-                     "class", json_string(json_out_class(q->request_class)), "state",
-                     json_out_string(q->state), "prompt_tokens", number(q->prompt_tokens),
-                     "cached_tokens", number(q->cached_tokens), "prefilled_tokens",
-                     number(q->prefilled_tokens), "output_tokens", number(q->output_tokens),
-                     "level", json_out_string(q->level), "age_us", number(q->age_us), "engine_us",
-                     number(q->engine_us), "replays", number(q->replays), "energy_mj", number(q->energy_mj));
+    return json_pack(
+        "{so so so so so so so so so so so so so so so}", "serial", number(q->serial), "app",
+        json_out_string(q->app), "uid", number(q->uid), "pid", number(q->pid), "class",
+        json_string(json_out_class(q->request_class)), "state", json_out_string(q->state),
+        "prompt_tokens", number(q->prompt_tokens), "cached_tokens", number(q->cached_tokens),
+        "prefilled_tokens", number(q->prefilled_tokens), "output_tokens", number(q->output_tokens),
+        "level", json_out_string(q->level), "age_us", number(q->age_us), "engine_us",
+        number(q->engine_us), "replays", number(q->replays), "energy_mj", number(q->energy_mj));
 }
 
 static json_t *requests(const struct hearth_request_info *q, size_t n)
@@ -154,11 +154,11 @@ json_t *json_out_status(const struct hearth_status *s)
         real(s->decode_tok_s), "tokens_in", number(s->tokens_in), "tokens_cached",
         number(s->tokens_cached), "tokens_out", number(s->tokens_out), "read_gb_s",
         real(s->read_gb_s));
-    json_t *const machine = json_pack(
-        "{so so so so so so}", "weights", json_out_string(s->weights), "energy_mj",
-        number(s->energy_mj), "power_w", real(s->power_w), "temperature_c", real(s->temperature_c),
-        "temperature_limit_c", real(s->temperature_limit_c), "power_supply",
-        json_out_string(s->power_supply));
+    json_t *const machine =
+        json_pack("{so so so so so so}", "weights", json_out_string(s->weights), "energy_mj",
+                  number(s->energy_mj), "power_w", real(s->power_w), "temperature_c",
+                  real(s->temperature_c), "temperature_limit_c", real(s->temperature_limit_c),
+                  "power_supply", json_out_string(s->power_supply));
     const bool ok = state && numbers && machine && json_object_update(state, numbers) == 0 &&
                     json_object_update(state, machine) == 0;
 

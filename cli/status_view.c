@@ -159,8 +159,7 @@ void status_view_head(const struct hearth_status *s, unsigned columns, FILE *f)
 
     (void)snprintf(line, sizeof(line), "hearthd %.16s  up %s  %s", s->version ? s->version : "",
                    out_time(up, sizeof(up), s->uptime_us), json_out_state(s->state));
-    if (s->model)
-        append(line, sizeof(line), "  %.*s", columns > 100 ? 64 : 24, s->model->name);
+    if (s->model) append(line, sizeof(line), "  %.*s", columns > 100 ? 64 : 24, s->model->name);
     if (s->level && *s->level) append(line, sizeof(line), "  level %.12s", s->level);
     head_line(f, columns, line);
     (void)snprintf(line, sizeof(line),
@@ -171,8 +170,8 @@ void status_view_head(const struct hearth_status *s, unsigned columns, FILE *f)
     head_line(f, columns, line);
     (void)snprintf(line, sizeof(line), "reads %.1f, writes %.1f tok/s  KV %s %" PRIu32 "/%" PRIu32,
                    (double)s->prefill_tok_s, (double)s->decode_tok_s,
-                   bar(pages, sizeof(pages), s->kv_pages_used, s->kv_pages_total),
-                   s->kv_pages_used, s->kv_pages_total);
+                   bar(pages, sizeof(pages), s->kv_pages_used, s->kv_pages_total), s->kv_pages_used,
+                   s->kv_pages_total);
     if (s->read_gb_s > 0) append(line, sizeof(line), "  %.1f GB/s", (double)s->read_gb_s);
     head_line(f, columns, line);
     head_machine(s, line, sizeof(line));

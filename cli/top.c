@@ -79,8 +79,8 @@ static void measure(struct top *t, const struct hearth_request_info *q, size_t n
     static struct seen now[OUT_ROWS_MAX]; /* too large for the stack */
 
     for (size_t i = 0; i < n; i++) {
-        now[i] = (struct seen){ q[i].serial, (uint64_t)q[i].prefilled_tokens + q[i].output_tokens,
-                                0 };
+        now[i] =
+            (struct seen){ q[i].serial, (uint64_t)q[i].prefilled_tokens + q[i].output_tokens, 0 };
         for (size_t k = 0; k < t->n_seen; k++)
             if (t->seen[k].serial == q[i].serial && now[i].tokens > t->seen[k].tokens && dt > 0)
                 now[i].tok_s = (float)((double)(now[i].tokens - t->seen[k].tokens) / dt);

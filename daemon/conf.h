@@ -18,7 +18,7 @@ enum { CONF_E_INVALID = 1 }; /* outcome: the reason has "file:line: what" */
 struct conf {
     char socket[108], models[PATH_MAX], cache[PATH_MAX], worker[PATH_MAX], levels[PATH_MAX];
     char sensors[PATH_MAX]; /* folder with sys/ and proc/ of the machine: "/" but in tests */
-    char group[64]; /* whose members may generate, and that owns the socket; "": none */
+    char group[64];         /* whose members may generate, and that owns the socket; "": none */
     uint32_t clients_max, queue_max, running_max; /* 1.. */
     uint32_t log_level;                           /* 3 err .. 7 debug */
     uint32_t threads, context, chunk, step_target_ms,

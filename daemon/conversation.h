@@ -21,8 +21,9 @@ struct conversation_entry {
     Hearth__ClientFrame *frame; /* Generate or ConversationOpen, owned */
     uint32_t *ids;              /* [n_ids] of the answer, owned */
     size_t n_ids;
-    struct runs runs;           /* levels of these but the last one, owned */
-    char level[RUNS_LEVEL_SIZE], prompt_level[RUNS_LEVEL_SIZE]; /* of the last one, of the messages */
+    struct runs runs; /* levels of these but the last one, owned */
+    char level[RUNS_LEVEL_SIZE],
+        prompt_level[RUNS_LEVEL_SIZE]; /* of the last one, of the messages */
 };
 
 struct conversation {

@@ -10,7 +10,9 @@
 #include "base/err.h"
 #include "daemon/server.h"
 
-enum { GUESS_TOKENS = 64 }; /* of an answer whose length the client leaves open: a short paragraph */
+enum {
+    GUESS_TOKENS = 64
+}; /* of an answer whose length the client leaves open: a short paragraph */
 
 static double cost_of(const struct levels_row *row)
 {
@@ -50,7 +52,8 @@ static struct levels_work work_of(const struct request *r, uint64_t now_ns)
 
     sched_estimate(s, q, &position, &wait_ms);
     w.prefill_tokens = q->given_tokens - q->prefilled_tokens;
-    w.wait_ns = q->state == SCHED_RUNNING ? 0 : wait_ms * 1e6 - w.prefill_tokens * s->prefill_tok_ns;
+    w.wait_ns =
+        q->state == SCHED_RUNNING ? 0 : wait_ms * 1e6 - w.prefill_tokens * s->prefill_tok_ns;
     if (!(w.wait_ns > 0)) w.wait_ns = 0;
     left = q->output_max > r->n_ids ? q->output_max - (uint32_t)r->n_ids : 0;
     w.decode_tokens = g->max_tokens == 0 && left > GUESS_TOKENS ? GUESS_TOKENS : left;
@@ -84,8 +87,8 @@ static int choose(const struct request *r, bool deadline, size_t *ret, struct re
     const struct supervisor *v = &s->supervisor;
     const char *reason;
     size_t i = 0;
-    const int e = levels_pick(r->frame->generate->level, v->level, v->n_levels, s->level_ceiling,
-                              &i, why);
+    const int e =
+        levels_pick(r->frame->generate->level, v->level, v->n_levels, s->level_ceiling, &i, why);
 
     if (e != 0) return e;
     const double share = climate_share(&s->climate, &reason);
@@ -211,7 +214,8 @@ const char *leveling_ceiling(const struct server *s, const char **ret_why)
     if (v->n_levels == 0 ||
         levels_pick("best", v->level, v->n_levels, s->level_ceiling, &i, &why) != 0)
         return s->level_ceiling;
-    const size_t under = levels_under(v->level, v->n_levels, i, climate_share(&s->climate, &reason));
+    const size_t under =
+        levels_under(v->level, v->n_levels, i, climate_share(&s->climate, &reason));
     if (under == i) return s->level_ceiling;
     *ret_why = reason;
     return v->level_name[under];

@@ -223,15 +223,16 @@ static void log_end(const struct request *r, const char *how, const Hearth__Usag
     struct reason why;
     const char *const level = leveling_made(r, &why);
 
-    log_info("request ended",
-             "serial=%llu app=\"%s\" uid=%u class=%s how=%s level=%s why=\"%s\" prompt=%u cached=%u "
-             "output=%u queued_us=%llu first_us=%llu total_us=%llu engine_us=%llu energy_mj=%llu "
-             "replays=%u",
-             (unsigned long long)r->sched.serial, r->app->key, r->uid,
-             policy_class_name(r->sched.class), how, level, why.text, u->prompt_tokens,
-             u->cached_tokens, u->output_tokens, (unsigned long long)u->queued_us,
-             (unsigned long long)u->first_token_us, (unsigned long long)u->total_us,
-             (unsigned long long)u->engine_us, (unsigned long long)u->energy_mj, u->replays);
+    log_info(
+        "request ended",
+        "serial=%llu app=\"%s\" uid=%u class=%s how=%s level=%s why=\"%s\" prompt=%u cached=%u "
+        "output=%u queued_us=%llu first_us=%llu total_us=%llu engine_us=%llu energy_mj=%llu "
+        "replays=%u",
+        (unsigned long long)r->sched.serial, r->app->key, r->uid, policy_class_name(r->sched.class),
+        how, level, why.text, u->prompt_tokens, u->cached_tokens, u->output_tokens,
+        (unsigned long long)u->queued_us, (unsigned long long)u->first_token_us,
+        (unsigned long long)u->total_us, (unsigned long long)u->engine_us,
+        (unsigned long long)u->energy_mj, u->replays);
 }
 
 void request_done(struct request *r, Hearth__Finish finish)

@@ -7,9 +7,9 @@
 #include <event2/event.h>
 #include <hearth.pb-c.h>
 #include <stdbool.h>
+#include "base/reason.h"
 #include "daemon/call.h"
 #include "daemon/conn.h"
-#include "base/reason.h"
 #include "daemon/core/runs.h"
 #include "daemon/core/sched.h"
 #include "proto/link.h"
@@ -38,8 +38,9 @@ struct request {
     bool shareable;
     /* "" until the model is ready: that processes the next token; its prompt; the row that was asked for */
     char level[RUNS_LEVEL_SIZE], prompt_level[RUNS_LEVEL_SIZE], asked[RUNS_LEVEL_SIZE];
-    struct reason lowered; /* why the level was less than asked when it was last, "" if it never was */
-    struct runs runs;      /* levels of the answer's tokens, but for the last one */
+    struct reason
+        lowered;      /* why the level was less than asked when it was last, "" if it never was */
+    struct runs runs; /* levels of the answer's tokens, but for the last one */
     enum request_seat seat;
     bool started, suspect; /* Started was sent; it ran when a worker died */
     bool keep;             /* what was computed may serve its owner's next request */

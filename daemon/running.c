@@ -181,7 +181,8 @@ static void send_started(struct request *r, const Hearth__Worker__SeqOpened *m)
     r->started = true;
     started.id = r->call.id;
     started.prompt_tokens = m->prompt_tokens;
-    started.cached_tokens = m->cached_tokens < m->prompt_tokens ? m->cached_tokens : m->prompt_tokens;
+    started.cached_tokens =
+        m->cached_tokens < m->prompt_tokens ? m->cached_tokens : m->prompt_tokens;
     started.seed = r->seed;
     f.body_case = HEARTH__SERVER_FRAME__BODY_STARTED;
     f.started = &started;

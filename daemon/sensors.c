@@ -109,8 +109,7 @@ static struct names list(const struct sensors *s, const char *folder)
     struct names l = { 0 };
     const int n = snprintf(path, sizeof(path), "%s/%s", s->root, folder);
 
-    if (n > 0 && (size_t)n < sizeof(path))
-        l.n = scandir(path, &l.entry, not_hidden, versionsort);
+    if (n > 0 && (size_t)n < sizeof(path)) l.n = scandir(path, &l.entry, not_hidden, versionsort);
     if (l.n < 0) l = (struct names){ 0 };
     return l;
 }
@@ -197,8 +196,8 @@ static void read_power(const struct sensors *s, struct machine *m)
             fed |= read_number(s, 1, &v, FILE_OF("online"));
             continue;
         }
-        drains |= read_text(s, text, sizeof(text), FILE_OF("status")) &&
-                  strcmp(text, "Discharging") == 0;
+        drains |=
+            read_text(s, text, sizeof(text), FILE_OF("status")) && strcmp(text, "Discharging") == 0;
         if (!read_number(s, 0, &v, FILE_OF("capacity")) || v > 100) continue;
         percent += (double)v;
         batteries++;
@@ -245,7 +244,8 @@ void sensors_read(const struct sensors *s, struct machine *ret)
 
 int sensors_pressure_fd(struct sensors *s)
 {
-    static const char trigger[] = "some 200000 2000000"; /* [us]; windows of 2 s are for everybody */
+    static const char trigger[] =
+        "some 200000 2000000"; /* [us]; windows of 2 s are for everybody */
     struct epoll_event e = { .events = EPOLLPRI };
     char path[PATH_MAX];
     struct statfs fs;
@@ -320,13 +320,14 @@ static void find_hwmon(struct sensors *s)
     static const struct {
         const char *file;
         bool power;
-    } kinds[] = { { "energy1_input", false }, { "power1_average", true }, { "power1_input", true } };
+    } kinds[] = { { "energy1_input", false },
+                  { "power1_average", true },
+                  { "power1_input", true } };
     CLEANUP(names_free) struct names l = list(s, "sys/class/hwmon");
 
     for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++)
         for (int i = 0; i < l.n; i++)
-            if (add_energy(s, kinds[k].power, "hwmon", l.entry[i]->d_name, kinds[k].file))
-                return;
+            if (add_energy(s, kinds[k].power, "hwmon", l.entry[i]->d_name, kinds[k].file)) return;
 }
 
 bool sensors_has_energy(const struct sensors *s)

@@ -38,8 +38,9 @@ struct server {
     uint64_t served, refused, tokens_in, tokens_cached, tokens_out;
     bool plan_owed; /* the worker has opened a sequence and waits for a plan, changed or not */
     struct rate prefill_rate, decode_rate;
-    struct rate read_bytes, read_ns; /* of steps that only decode: weights, and the time they took */
-    double step_cost;                /* cost of the dearest level of a step, lately; 0: none ran */
+    struct rate read_bytes,
+        read_ns;      /* of steps that only decode: weights, and the time they took */
+    double step_cost; /* cost of the dearest level of a step, lately; 0: none ran */
     struct climate climate;
     char level_ceiling[32]; /* of an administrator; "auto": none */
 };

@@ -27,8 +27,9 @@ struct shape { /* of the walk over all matrices */
 static void add_shape(void *context, struct matrix *m)
 {
     struct shape *s = context;
-    const uint64_t all[8] = { (uint64_t)m->type, m->rows,    m->cols, m->tile_bytes,
-                              m->high_at,        m->low_at, (uint64_t)m->layout };
+    const uint64_t all[8] = { (uint64_t)m->type,  m->rows,    m->cols,
+                              m->tile_bytes,      m->high_at, m->low_at,
+                              (uint64_t)m->layout };
 
     packed_sum_add(&s->sum, all, sizeof(all));
     s->bytes += matrix_packed_bytes(m);

@@ -15,12 +15,13 @@ enum {
     ANSWER_STOPS_MAX = 9,
     ANSWER_STOP_BYTES = 64,
     ANSWER_CALL_MAX = 8192 /* bytes of a call's JSON */
-}; /* eight of the request, and that of the model's form */
+};                         /* eight of the request, and that of the model's form */
 enum { ANSWER_OUT_MAX = ANSWER_STOP_BYTES + 2 * DETOKENIZER_OUT_MAX };
 enum {
     ANSWER_E_STOP = 1,    /* outcome: a stop text is complete, the answer ends before it */
     ANSWER_E_INVALID = 2, /* outcome: a stop text is empty, too long, or one too many */
-    ANSWER_E_CALL = 3,    /* outcome: a call is complete, it is in call: [n_call] until the next push */
+    ANSWER_E_CALL =
+        3, /* outcome: a call is complete, it is in call: [n_call] until the next push */
 };
 
 struct answer {

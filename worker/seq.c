@@ -36,7 +36,8 @@ static int take_sampling(const struct seq_model *m, struct seq *s, const Hearth_
 
 static struct gguf_string tool_lines(const struct seq *s)
 {
-    return (struct gguf_string){ s->tools.n ? (const char *)buf_front(&s->tools) : NULL, s->tools.n };
+    return (struct gguf_string){ s->tools.n ? (const char *)buf_front(&s->tools) : NULL,
+                                 s->tools.n };
 }
 
 static int take_tools(const struct seq_model *m, struct seq *s, const Hearth__Worker__SeqOpen *open,
@@ -252,7 +253,8 @@ static void take_call(struct seq *s, struct seq_result *ret)
     const struct gguf_string lines = tool_lines(s);
     const struct answer *a = &s->answer;
 
-    if (a->n_call <= sizeof(a->call) && tools_call(lines.bytes, lines.n, a->call, a->n_call, NULL) == 0) {
+    if (a->n_call <= sizeof(a->call) &&
+        tools_call(lines.bytes, lines.n, a->call, a->n_call, NULL) == 0) {
         ret->call = a->call;
         ret->n_call = a->n_call;
     } else {
@@ -277,9 +279,9 @@ int seq_sample(const struct seq_model *m, struct seq *s, float *logits, struct s
     ret->n_text = 0;
     ret->call = NULL;
     if (vocab_is_stop(engine_vocab(m->engine), id)) {
-        end_answer(s,
-                   s->answer.in_call ? HEARTH__FINISH__FINISH_BAD_CALL : HEARTH__FINISH__FINISH_STOP,
-                   ret);
+        end_answer(
+            s, s->answer.in_call ? HEARTH__FINISH__FINISH_BAD_CALL : HEARTH__FINISH__FINISH_STOP,
+            ret);
         return 0;
     }
     const int r = answer_push(&s->answer, id, ret->text, &ret->n_text);

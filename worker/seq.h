@@ -85,7 +85,8 @@ struct seq_result {
     uint32_t id; /* the token */
     char text[2 * ANSWER_OUT_MAX];
     size_t n_text;
-    const char *call; /* [n_call] JSON of a call that is complete, in the sequence until the next step; or NULL */
+    const char *
+        call; /* [n_call] JSON of a call that is complete, in the sequence until the next step; or NULL */
     size_t n_call;
 };
 
@@ -93,5 +94,5 @@ struct seq_result {
  * seq_sample() - the item wanted logits and was processed: choose the next token and see whether it ends the answer
  * @logits: [vocab], changed. A call that is none of the tools ends the answer with FINISH_BAD_CALL. Return: 0 and @ret; SEQ_E_REFUSED (no token is possible: @why).
  */
-int seq_sample(const struct seq_model *m, struct seq *s, float *logits,
-               struct seq_result *ret, struct reason *why);
+int seq_sample(const struct seq_model *m, struct seq *s, float *logits, struct seq_result *ret,
+               struct reason *why);

@@ -25,7 +25,8 @@ struct serve {
     struct prefix_cache prefixes;
     struct step step;
     bool stalled; /* every sequence of the plan starves: wait for hearthd to decide */
-    bool awaits;  /* a sequence was opened: hearthd's plan for it comes at once, so no step is begun before it */
+    bool
+        awaits; /* a sequence was opened: hearthd's plan for it comes at once, so no step is begun before it */
     int nudge_fd; /* an eventfd: what hearthd has sent is urgent, give up the step; -1: none */
 };
 

@@ -3,8 +3,10 @@
 #pragma once
 #include "worker/seq.h"
 
-enum { STEP_SEQS_MAX = 64 };  /* sequences of one plan */
-enum { STEP_E_STOPPED = 1 }; /* outcome: the step was given up; s->report says so and nothing else */
+enum { STEP_SEQS_MAX = 64 }; /* sequences of one plan */
+enum {
+    STEP_E_STOPPED = 1
+}; /* outcome: the step was given up; s->report says so and nothing else */
 
 struct step_entry {
     struct seq *seq;           /* NULL: closed since the plan came */

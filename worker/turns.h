@@ -5,7 +5,7 @@
 
 struct turns_out {
     struct gguf_string tools; /* in: lines (tools.h) */
-    uint32_t *tokens; /* [max] in: the place; out: [n] the prompt */
+    uint32_t *tokens;         /* [max] in: the place; out: [n] the prompt */
     uint32_t max, n;
     struct seq_span *span; /* [n_spans] owned by the caller, also after a refusal */
     uint32_t n_spans;

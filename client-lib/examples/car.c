@@ -26,9 +26,18 @@ struct thing {
 
 enum { AC, TEMPERATURE, WINDOW, SEAT, VOLUME, LIGHT, LOCK, N_THINGS };
 
-#define ZONES   { "driver", "passenger", "rear", NULL }
-#define CORNERS { "driver", "passenger", "rear_left", "rear_right", NULL }
-#define ONE     { "", NULL }
+#define ZONES                                                                                      \
+    {                                                                                              \
+        "driver", "passenger", "rear", NULL                                                        \
+    }
+#define CORNERS                                                                                    \
+    {                                                                                              \
+        "driver", "passenger", "rear_left", "rear_right", NULL                                     \
+    }
+#define ONE                                                                                        \
+    {                                                                                              \
+        "", NULL                                                                                   \
+    }
 
 static struct thing car[N_THINGS] = {
     [AC] = { "air conditioning", ZONES, 0, 1, { 0 } },
@@ -79,7 +88,8 @@ static const char *change(const char *who, const struct tool *tool, json_t *argu
 {
     struct thing *t = &car[tool->thing];
     const json_t *v = json_object_get(arguments, tool->value);
-    const char *place = tool->place ? json_string_value(json_object_get(arguments, tool->place)) : "";
+    const char *place =
+        tool->place ? json_string_value(json_object_get(arguments, tool->place)) : "";
     const double number = json_is_boolean(v) ? json_is_true(v) : json_number_value(v);
     int known = 0;
 
@@ -100,10 +110,12 @@ static const char *change(const char *who, const struct tool *tool, json_t *argu
 static void carry_out(const char *who, const char *call)
 {
     json_t *j = json_loads(call, 0, NULL);
-    const char *name = json_string_value(json_object_get(j, "name")), *wrong = "the car has no such thing";
+    const char *name = json_string_value(json_object_get(j, "name")),
+               *wrong = "the car has no such thing";
 
     for (int i = 0; name && i < N_TOOLS; i++)
-        if (strcmp(name, tools[i].name) == 0) wrong = change(who, &tools[i], json_object_get(j, "arguments"));
+        if (strcmp(name, tools[i].name) == 0)
+            wrong = change(who, &tools[i], json_object_get(j, "arguments"));
     if (wrong) printf("%-9s | %s: not done, %s\n", who, call, wrong);
     json_decref(j);
 }
@@ -153,7 +165,9 @@ static int start(struct app *a)
     if (r == 0) r = hearth_client_set_name(a->client, a->name);
     snprintf(a->conversation, sizeof(a->conversation), "car-%s-%ld", a->name, (long)getpid());
     if (r == 0) r = hearth_conversation_open(a->client, a->conversation, NULL, NULL, NULL, NULL);
-    if (r != 0) fprintf(stderr, "%s: %s\n", a->name, a->client ? hearth_client_error(a->client) : strerror(-r));
+    if (r != 0)
+        fprintf(stderr, "%s: %s\n", a->name,
+                a->client ? hearth_client_error(a->client) : strerror(-r));
     return r;
 }
 
@@ -202,7 +216,9 @@ static void hear(struct app apps[2], char *line)
 int main(void)
 {
     static struct app apps[2] = { { .name = "driver" }, { .name = "passenger" } };
-    struct pollfd fds[3] = { { .fd = STDIN_FILENO, .events = POLLIN }, { .events = POLLIN }, { .events = POLLIN } };
+    struct pollfd fds[3] = { { .fd = STDIN_FILENO, .events = POLLIN },
+                             { .events = POLLIN },
+                             { .events = POLLIN } };
     char line[LINE];
     int r = 0;
 
@@ -211,7 +227,8 @@ int main(void)
         r = start(&apps[i]);
         if (r == 0) fds[i + 1].fd = hearth_client_fd(apps[i].client);
     }
-    while (r == 0 && (fds[0].fd >= 0 || apps[0].busy || apps[1].busy || apps[0].n_waiting || apps[1].n_waiting)) {
+    while (r == 0 && (fds[0].fd >= 0 || apps[0].busy || apps[1].busy || apps[0].n_waiting ||
+                      apps[1].n_waiting)) {
         for (int i = 0; i < 2 && r == 0; i++)
             if (!apps[i].busy && apps[i].n_waiting) r = ask(&apps[i]);
         if (r != 0 || poll(fds, 3, -1) < 0) continue; /* a signal */

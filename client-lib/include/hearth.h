@@ -104,7 +104,8 @@ enum hearth_finish {
     HEARTH_FINISH_STOP = 1,   /* the model ended its turn, or a stop text appeared */
     HEARTH_FINISH_LENGTH = 2, /* max_tokens or the context is used up */
     HEARTH_FINISH_CANCELLED = 3,
-    HEARTH_FINISH_BAD_CALL = 4 /* the model began a call that is none of the offered tools, or no JSON; it is left out */
+    HEARTH_FINISH_BAD_CALL =
+        4 /* the model began a call that is none of the offered tools, or no JSON; it is left out */
 };
 
 enum hearth_state {
@@ -123,12 +124,13 @@ struct hearth_usage {
     uint64_t queued_us, first_token_us, total_us; /* since hearthd received the request */
     uint64_t engine_us;                           /* this request's share of the engine's time */
     uint32_t replays;                             /* worker crashes survived */
-    uint64_t energy_mj; /* its share of what the machine used in its steps; 0: nothing measures it */
+    uint64_t
+        energy_mj; /* its share of what the machine used in its steps; 0: nothing measures it */
 };
 
 struct hearth_level {
     const char *name;
-    float cost; /* share of the full level's bytes of weights per token, (0, 1] */
+    float cost;          /* share of the full level's bytes of weights per token, (0, 1] */
     const char *quality; /* what its makers measured: "MMLU 50.9 %", or "" */
 };
 
@@ -178,11 +180,11 @@ struct hearth_status {
     const struct hearth_request_info *requests; /* in events of hearth_subscribe() */
     uint64_t tokens_in, tokens_cached, tokens_out;
     float read_gb_s; /* weights read by steps that only write, while they ran; 0: none did lately */
-    const char *weights;      /* where they are: "mapped from the cache", "packed in memory", ... */
-    uint64_t energy_mj;       /* of all steps since the start; 0: nothing measures it */
-    float power_w;            /* of it over the last seconds */
+    const char *weights; /* where they are: "mapped from the cache", "packed in memory", ... */
+    uint64_t energy_mj;  /* of all steps since the start; 0: nothing measures it */
+    float power_w;       /* of it over the last seconds */
     float temperature_c, temperature_limit_c; /* of the hottest place; limit 0: unknown */
-    const char *power_supply; /* "mains, 80 %", "battery, 48 %", "" */
+    const char *power_supply;                 /* "mains, 80 %", "battery, 48 %", "" */
 };
 
 /* What an event says is in the members that its comment names; the others are 0. */

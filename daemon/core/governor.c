@@ -19,7 +19,8 @@ enum {
     TIGHTEN_S = 3,
     PATIENCE_S = 20, /* before a limit is relaxed by one step */
     PATIENCE_MOST_S = 640,
-    RELAPSE_S = 300, /* a limit that comes back within this and the patience was relaxed too early */
+    RELAPSE_S =
+        300,      /* a limit that comes back within this and the patience was relaxed too early */
     PAUSE_S = 60, /* without an update: what was known is out of date */
     MARGIN_STOP_K = 2,
     MARGIN_TIGHT_K = 6,

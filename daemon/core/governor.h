@@ -29,9 +29,10 @@ enum governor_cause {
 
 struct governor_input {
     struct machine machine;
-    bool memory_short;     /* pressure_update() wants a lower level */
-    uint32_t apps_waiting; /* with an interactive or realtime request that waits, and none that runs */
-    uint32_t wait_ms;      /* longest estimate until one of these has its first token; 0: unknown */
+    bool memory_short; /* pressure_update() wants a lower level */
+    uint32_t
+        apps_waiting; /* with an interactive or realtime request that waits, and none that runs */
+    uint32_t wait_ms; /* longest estimate until one of these has its first token; 0: unknown */
 };
 
 struct governor_limit { /* of one cause */

@@ -38,7 +38,7 @@ struct levels_pace { /* what was measured; 0: unknown */
 };
 
 struct levels_work { /* what is left of a request */
-    double wait_ns; /* until it begins */
+    double wait_ns;  /* until it begins */
     uint32_t prefill_tokens, decode_tokens;
     double left_ns; /* until its deadline; < 0: it is over */
 };

@@ -4,10 +4,10 @@
 #include <stdbool.h>
 
 struct machine {
-    char zone[24];           /* the thermal zone that is nearest to its limit, "" if none is known */
-    double heat_c, limit_c;  /* its temperature, and where the kernel begins to slow down [deg C] */
-    bool on_battery;         /* nothing feeds the machine but its battery */
-    double battery_percent;  /* 0..100 */
-    double cpu_some;         /* pressure stall: part of the last 10 s in which a task waited [%] */
+    char zone[24];          /* the thermal zone that is nearest to its limit, "" if none is known */
+    double heat_c, limit_c; /* its temperature, and where the kernel begins to slow down [deg C] */
+    bool on_battery;        /* nothing feeds the machine but its battery */
+    double battery_percent; /* 0..100 */
+    double cpu_some;        /* pressure stall: part of the last 10 s in which a task waited [%] */
     double memory_some, memory_full; /* ... for memory: some task, all of them [%] */
 };

@@ -10,8 +10,8 @@
 
 enum pressure_stage {
     PRESSURE_NONE,
-    PRESSURE_CACHE,  /* cached prefixes are dropped, none are kept */
-    PRESSURE_LEVEL,  /* ... and the governor allows the cheapest level only: the fewest weights are touched */
+    PRESSURE_CACHE, /* cached prefixes are dropped, none are kept */
+    PRESSURE_LEVEL, /* ... and the governor allows the cheapest level only: the fewest weights are touched */
     PRESSURE_UNLOAD, /* ... and a model that nobody uses is unloaded */
 };
 

@@ -14,7 +14,7 @@ struct runs_run {
     char level[RUNS_LEVEL_SIZE];
 };
 
-struct runs {            /* make it of { 0 } */
+struct runs {             /* make it of { 0 } */
     struct runs_run *run; /* [n] owned */
     size_t n, size;
 };

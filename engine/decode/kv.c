@@ -101,7 +101,8 @@ static size_t forget(struct kv_pool *p, uint32_t from, uint32_t to)
                  end = to * p->page_bytes / unit * unit;
 
     if (begin >= end) return 0;
-    (void)madvise(p->memory + begin, end - begin, MADV_DONTNEED); /* advice: nothing depends on it */
+    (void)madvise(p->memory + begin, end - begin,
+                  MADV_DONTNEED); /* advice: nothing depends on it */
     return end - begin;
 }
 

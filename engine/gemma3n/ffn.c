@@ -150,10 +150,12 @@ static void up_task(void *context, uint32_t i, void *scratch)
     const struct forward *f = j->f;
     const uint32_t row = row_of_task(f, i, j->per_row), from = i % j->per_row * UP_UNITS,
                    n = f->n_units[row];
-    const struct kernels_units job = units_job(&f->p.weights->layer[f->layer].up, &f->ffn_in, row, units_of(f, row), n,
-                                               work_row(f->up, f->stride_f, row));
+    const struct kernels_units job =
+        units_job(&f->p.weights->layer[f->layer].up, &f->ffn_in, row, units_of(f, row), n,
+                  work_row(f->up, f->stride_f, row));
 
-    if (from < n) f->p.cpu.k->unit_rows(&job, from, from + UP_UNITS < n ? from + UP_UNITS : n, scratch);
+    if (from < n)
+        f->p.cpu.k->unit_rows(&job, from, from + UP_UNITS < n ? from + UP_UNITS : n, scratch);
 }
 
 static void activate_units(void *context, uint32_t i, void *scratch)
@@ -178,8 +180,9 @@ static void down_task(void *context, uint32_t i, void *scratch)
     const struct forward *f = context;
     const uint32_t D = f->p.config->d_model, per_row = (D + DOWN_ROWS - 1) / DOWN_ROWS,
                    row = row_of_task(f, i, per_row), from = i % per_row * DOWN_ROWS;
-    const struct kernels_units job = units_job(&f->p.weights->layer[f->layer].down, &f->gate, row, units_of(f, row),
-                                               f->n_units[row], work_row(f->ffn, f->stride_d, row));
+    const struct kernels_units job =
+        units_job(&f->p.weights->layer[f->layer].down, &f->gate, row, units_of(f, row),
+                  f->n_units[row], work_row(f->ffn, f->stride_d, row));
 
     f->p.cpu.k->unit_columns(&job, from, from + DOWN_ROWS < D ? from + DOWN_ROWS : D, scratch);
 }
@@ -191,7 +194,8 @@ static void sparse(struct forward *f)
     struct up_job up = { f, up_tasks(f) };
     cpu_tasks(&f->p.cpu, up.per_row * f->active.n, up_task, &up);
     cpu_rows(&f->p.cpu, f->active, activate_units, f);
-    cpu_tasks(&f->p.cpu, (f->p.config->d_model + DOWN_ROWS - 1) / DOWN_ROWS * f->active.n, down_task, f);
+    cpu_tasks(&f->p.cpu, (f->p.config->d_model + DOWN_ROWS - 1) / DOWN_ROWS * f->active.n,
+              down_task, f);
 }
 
 void ffn_run(struct forward *f)

@@ -15,7 +15,7 @@ enum { LEVEL_NAME_MAX = 32, LEVEL_TABLE_MAX = 64 };
 
 struct level {
     char name[LEVEL_NAME_MAX];
-    char quality[24]; /* what its makers measured, "" if nothing is known */
+    char quality[24];                  /* what its makers measured, "" if nothing is known */
     bool skip[CONFIG_LAYERS_MAX];      /* only layers that make no KV */
     uint32_t width[CONFIG_LAYERS_MAX]; /* FFN units of each layer of the file, a prefix */
 };

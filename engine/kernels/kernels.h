@@ -37,7 +37,8 @@ struct kernels_matmul {
 /* Products with a few units of a matrix that is packed by unit. */
 struct kernels_units {
     const struct matrix *w;
-    const int8_t *q; /* one row of activations, as act_quantise() made it: q [cols], d and sum [cols / 32] */
+    const int8_t
+        *q; /* one row of activations, as act_quantise() made it: q [cols], d and sum [cols / 32] */
     const float *d;
     const int32_t *sum;
     const uint16_t *unit; /* [n] units, ascending */
@@ -78,7 +79,8 @@ struct kernels {
      * of 32, where x is 0 but at the units. The bits are those of matmul. @scratch as there. NULL in a set that is not packed.
      */
     void (*unit_rows)(const struct kernels_units *job, uint32_t from, uint32_t to, void *scratch);
-    void (*unit_columns)(const struct kernels_units *job, uint32_t from, uint32_t to, void *scratch);
+    void (*unit_columns)(const struct kernels_units *job, uint32_t from, uint32_t to,
+                         void *scratch);
     /* y = x / sqrt(mean(x^2) + eps) * w; w may be NULL; in place. */
     void (*rms)(float *y, const float *x, const float *w, uint32_t n, float eps);
     /* mean of squares */

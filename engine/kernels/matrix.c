@@ -58,7 +58,8 @@ struct matrix matrix_raw(enum quant_type type, uint32_t rows, uint32_t cols, con
         m.tile_bytes = matrix_up64((size_t)cols * MATRIX_TILE * quant_find(type)->block_bytes);
         return m;
     }
-    m.high_at = matrix_up64((size_t)matrix_blocks(&m) * s.block_scales + (size_t)matrix_blocks(&m) / 8 * s.super_scales);
+    m.high_at = matrix_up64((size_t)matrix_blocks(&m) * s.block_scales +
+                            (size_t)matrix_blocks(&m) / 8 * s.super_scales);
     m.low_at = m.high_at + (size_t)matrix_blocks(&m) * s.high * 64;
     m.tile_bytes = m.low_at + (size_t)matrix_blocks(&m) * s.low * 64;
     return m;
@@ -83,7 +84,8 @@ static void put_block(const struct matrix *m, uint8_t *tile, uint32_t r, uint32_
     const struct shape s = shape_of(m->type);
     uint8_t *scales = tile + (size_t)b * s.block_scales,
             *low = tile + m->low_at + (size_t)b * s.low * 64;
-    uint8_t *super = tile + (size_t)matrix_blocks(m) * s.block_scales + (size_t)(b / 8) * s.super_scales;
+    uint8_t *super =
+        tile + (size_t)matrix_blocks(m) * s.block_scales + (size_t)(b / 8) * s.super_scales;
     uint8_t *high = tile + m->high_at + (size_t)b * s.high * 64;
 
     if (s.super_scales == 0) {

@@ -38,12 +38,12 @@ enum matrix_layout { MATRIX_TILES, MATRIX_UNIT_ROWS, MATRIX_UNIT_COLUMNS };
 struct matrix {
     enum quant_type type;
     enum matrix_layout layout; /* of the packed form */
-    uint32_t rows, cols;    /* outputs, inputs */
-    const void *raw;        /* the file's rows, or NULL once packed */
-    size_t raw_stride;      /* bytes from row to row */
-    const uint8_t *packed;  /* or NULL */
-    size_t tile_bytes;      /* of the packed form */
-    size_t high_at, low_at; /* regions inside a tile; by unit: low_at alone */
+    uint32_t rows, cols;       /* outputs, inputs */
+    const void *raw;           /* the file's rows, or NULL once packed */
+    size_t raw_stride;         /* bytes from row to row */
+    const uint8_t *packed;     /* or NULL */
+    size_t tile_bytes;         /* of the packed form */
+    size_t high_at, low_at;    /* regions inside a tile; by unit: low_at alone */
 };
 
 /** matrix_raw() - a matrix over the file's rows: @rows x @cols of @type at @data, borrowed. */

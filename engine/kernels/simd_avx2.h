@@ -255,8 +255,7 @@ SIMD_INLINE v16i v16i_dot64(v16i acc, v64u w, const int8_t *x)
 SIMD_INLINE v16i v16i_dot64_s8(v16i acc, v64u w, const int8_t *x)
 {
     return SIMD_BOTH(
-        v16i,
-        simd_dot_half(acc.a, _mm256_abs_epi8(w.a), _mm256_sign_epi8(simd_load_32(x), w.a)),
+        v16i, simd_dot_half(acc.a, _mm256_abs_epi8(w.a), _mm256_sign_epi8(simd_load_32(x), w.a)),
         simd_dot_half(acc.b, _mm256_abs_epi8(w.b), _mm256_sign_epi8(simd_load_32(x + 32), w.b)));
 }
 

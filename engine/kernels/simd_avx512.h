@@ -175,7 +175,8 @@ SIMD_INLINE void v16i_halves(v16i v, int32_t ret[2])
 }
 SIMD_INLINE v16i simd_mla(v16i acc, __m512i w, int32_t q)
 {
-    return _mm512_dpwssd_epi32(acc, w, _mm512_set1_epi16((short)q)); /* the high half of each w is 0 */
+    return _mm512_dpwssd_epi32(acc, w,
+                               _mm512_set1_epi16((short)q)); /* the high half of each w is 0 */
 }
 SIMD_INLINE v16i v16i_mla_low4(v16i acc, const uint8_t *p, int32_t q)
 {
@@ -203,5 +204,6 @@ SIMD_INLINE float v16f_sum(v16f v)
 SIMD_INLINE float v16f_largest(v16f v)
 {
     const __m512 least = _mm512_set1_ps(-INFINITY);
-    return _mm512_reduce_max_ps(_mm512_max_ps(v, least)); /* of NaN and a second operand the second */
+    return _mm512_reduce_max_ps(
+        _mm512_max_ps(v, least)); /* of NaN and a second operand the second */
 }

@@ -12,7 +12,8 @@ void VEC(vec_quantise)(const float *x, uint32_t n, int8_t *q, float *d, int32_t 
                        int32_t *sum16);
 void VEC(vec_matmul)(const struct kernels_matmul *j, uint32_t row0, uint32_t row1, void *scratch);
 void VEC(vec_unit_rows)(const struct kernels_units *j, uint32_t from, uint32_t to, void *scratch);
-void VEC(vec_unit_columns)(const struct kernels_units *j, uint32_t from, uint32_t to, void *scratch);
+void VEC(vec_unit_columns)(const struct kernels_units *j, uint32_t from, uint32_t to,
+                           void *scratch);
 void VEC(vec_attend)(const struct kernels_attend *a);
 void VEC(vec_attend_merge)(float *out, float *max, float *sum, const float *out_b, float max_b,
                            float sum_b, uint32_t n);

@@ -27,8 +27,8 @@ enum { VEC_R = 1, VEC_T = 3 };
 #endif
 
 enum {
-    DIRECT_MAX = 4,    /* rows of x up to which weights are used straight from registers */
-    AHEAD = 8192,      /* bytes at least between asking for weights and using them */
+    DIRECT_MAX = 4, /* rows of x up to which weights are used straight from registers */
+    AHEAD = 8192,   /* bytes at least between asking for weights and using them */
     PANEL_BLOCKS = VEC_R > 1 ? 32 : 16, /* 32: 1024 inputs of three tiles are 48 KB of weights */
     FLOAT_R = 4, /* tiles at once for float types and one row: hides the latency of the sums */
     FLOAT_T = 4,

@@ -25,18 +25,19 @@ SIMD_INLINE void prefetch(const uint8_t *p, size_t n)
 
 /* Of 16 units: integer sums and f16 scales, for each block side by side. */
 struct gathered {
-    int32_t *sum;  /* [blocks, 16] */
-    uint16_t *d;   /* [blocks, 16] */
+    int32_t *sum; /* [blocks, 16] */
+    uint16_t *d;  /* [blocks, 16] */
 };
 
 /* Sums of the blocks of two vectors' worth of weights. */
 SIMD_INLINE void two_blocks(enum quant_type t, v64u w, const int8_t *q, int32_t ret[2])
 {
-    v16i_halves(t == QUANT_Q8_0 ? v16i_dot64_s8(v16i_set(0), w, q) : v16i_dot64(v16i_set(0), w, q), ret);
+    v16i_halves(t == QUANT_Q8_0 ? v16i_dot64_s8(v16i_set(0), w, q) : v16i_dot64(v16i_set(0), w, q),
+                ret);
 }
 
-SIMD_INLINE void unit_sums(enum quant_type t, const struct kernels_units *j, const uint8_t *unit, uint32_t lane,
-                           const struct gathered *g)
+SIMD_INLINE void unit_sums(enum quant_type t, const struct kernels_units *j, const uint8_t *unit,
+                           uint32_t lane, const struct gathered *g)
 {
     const uint32_t n = j->w->cols / MATRIX_BLOCK, per_vector = t == QUANT_Q8_0 ? 2 : 4;
     const int bias = t == QUANT_Q4_0 ? 3 : SIMD_S8_BIAS != 0 ? 7 : -1;
@@ -63,8 +64,8 @@ SIMD_INLINE void unit_sums(enum quant_type t, const struct kernels_units *j, con
     }
 }
 
-SIMD_INLINE void rows_of(enum quant_type t, const struct kernels_units *j, uint32_t from, uint32_t to,
-                         const struct gathered *g)
+SIMD_INLINE void rows_of(enum quant_type t, const struct kernels_units *j, uint32_t from,
+                         uint32_t to, const struct gathered *g)
 {
     const uint32_t n_blocks = j->w->cols / MATRIX_BLOCK;
 
@@ -78,7 +79,8 @@ SIMD_INLINE void rows_of(enum quant_type t, const struct kernels_units *j, uint3
         }
         for (uint32_t b = 0; b < n_blocks; b++) {
             const v16f s = v16f_load_f16(g->d + (size_t)b * LANES);
-            y = v16f_fma(v16f_mul(s, v16f_set(j->d[b])), v16i_to_f(v16i_load(g->sum + (size_t)b * LANES)), y);
+            y = v16f_fma(v16f_mul(s, v16f_set(j->d[b])),
+                         v16i_to_f(v16i_load(g->sum + (size_t)b * LANES)), y);
         }
         v16f_store_n(j->y + i, y, (int)n);
     }
@@ -113,8 +115,8 @@ SIMD_INLINE struct group group_at(const struct kernels_units *j, uint32_t from)
     return g;
 }
 
-SIMD_INLINE void group_prefetch(enum quant_type t, const struct kernels_units *j, struct group g, uint32_t r0,
-                                uint32_t r1)
+SIMD_INLINE void group_prefetch(enum quant_type t, const struct kernels_units *j, struct group g,
+                                uint32_t r0, uint32_t r1)
 {
     const uint8_t *tile = j->w->packed + g.block * j->w->tile_bytes, *low = tile + j->w->low_at;
     const uint32_t half = t == QUANT_Q4_0;
@@ -122,16 +124,19 @@ SIMD_INLINE void group_prefetch(enum quant_type t, const struct kernels_units *j
     if (g.from == g.to) return;
     prefetch(tile + 2 * (size_t)r0, 2 * (size_t)(r1 - r0));
     for (uint32_t i = g.from; i < g.to; i++)
-        prefetch(low + j->unit[i] % MATRIX_BLOCK * matrix_column_bytes(j->w) + (r0 >> half), (r1 - r0) >> half);
+        prefetch(low + j->unit[i] % MATRIX_BLOCK * matrix_column_bytes(j->w) + (r0 >> half),
+                 (r1 - r0) >> half);
 }
 
 /* What the units of @g add to rows [r, r + 32): @y. */
-SIMD_INLINE void group_add(enum quant_type t, const struct kernels_units *j, struct group g, uint32_t r, v16f d, float *y)
+SIMD_INLINE void group_add(enum quant_type t, const struct kernels_units *j, struct group g,
+                           uint32_t r, v16f d, float *y)
 {
     const size_t column_bytes = matrix_column_bytes(j->w);
     const uint8_t *tile = j->w->packed + g.block * j->w->tile_bytes,
                   *low = tile + j->w->low_at + (t == QUANT_Q8_0 ? r : r / 2);
-    const v16i start = v16i_set(t == QUANT_Q8_0 ? 0 : (int32_t)(0u - ((uint32_t)j->sum[g.block] << 3)));
+    const v16i start =
+        v16i_set(t == QUANT_Q8_0 ? 0 : (int32_t)(0u - ((uint32_t)j->sum[g.block] << 3)));
     v16i n[2] = { start, start };
 
     for (uint32_t i = g.from; i < g.to; i++) {
@@ -146,7 +151,8 @@ SIMD_INLINE void group_add(enum quant_type t, const struct kernels_units *j, str
     }
 }
 
-SIMD_INLINE void columns_of(enum quant_type t, const struct kernels_units *j, uint32_t r0, uint32_t r1)
+SIMD_INLINE void columns_of(enum quant_type t, const struct kernels_units *j, uint32_t r0,
+                            uint32_t r1)
 {
     struct group g = group_at(j, 0);
 

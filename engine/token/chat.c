@@ -16,7 +16,8 @@ static uint32_t find_mark(const struct vocab *v, const char *text)
 }
 
 /* The form that the file names. */
-static int init_named(struct chat *c, const struct vocab *v, struct gguf_string name, struct reason *why)
+static int init_named(struct chat *c, const struct vocab *v, struct gguf_string name,
+                      struct reason *why)
 {
     static const char known[] = "tools-v1";
     const struct {
@@ -212,7 +213,8 @@ static int finish(int r, struct prompt *p, size_t *ret_n, struct reason *why)
 }
 
 int chat_render(const struct chat *c, struct tokenizer *t, struct gguf_string tools,
-                const struct chat_turn *turns, size_t n, bool answer, uint32_t *out, size_t max, size_t *ret_n, struct reason *why)
+                const struct chat_turn *turns, size_t n, bool answer, uint32_t *out, size_t max,
+                size_t *ret_n, struct reason *why)
 {
     CLEANUP(prompt_deinit) struct prompt p;
     const struct vocab *v = tokenizer_vocab(t);

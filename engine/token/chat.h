@@ -48,7 +48,8 @@ struct chat_turn {
 /* What a model's file says about its form; a value, immutable. */
 struct chat {
     enum chat_form form;
-    uint32_t start, end; /* CHAT_FORM_CHAT and _TOOLS: the tokens <start_of_turn> and <end_of_turn> */
+    uint32_t start,
+        end; /* CHAT_FORM_CHAT and _TOOLS: the tokens <start_of_turn> and <end_of_turn> */
     uint32_t tools, call, result; /* CHAT_FORM_TOOLS: the tokens <tools>, <call> and <result> */
 };
 
@@ -88,7 +89,8 @@ bool chat_leading_space(const struct chat *c);
  * Return: 0; CHAT_E_TURNS, CHAT_E_LONG (@why); CHAT_E_FULL (@ret_n is set, @out has the first max); -ENOMEM.
  */
 int chat_render(const struct chat *c, struct tokenizer *t, struct gguf_string tools,
-                const struct chat_turn *turns, size_t n, bool answer, uint32_t *out, size_t max, size_t *ret_n, struct reason *why);
+                const struct chat_turn *turns, size_t n, bool answer, uint32_t *out, size_t max,
+                size_t *ret_n, struct reason *why);
 
 /**
  * chat_raw() - the tokens of a text to be continued as it is: bos, if the model has one, and the text

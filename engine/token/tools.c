@@ -15,7 +15,8 @@ static void json_freep(json_t **j)
 
 static bool name_ok(const char *s)
 {
-    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
+    static const char letters[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
     const size_t n = strlen(s);
 
     return n > 0 && n <= TOOLS_NAME_MAX && strspn(s, letters) == n;
@@ -49,8 +50,8 @@ static bool is_required(const json_t *required, const char *name)
 }
 
 /* What of the schema counts here. @ret_properties, @ret_required: borrowed, NULL if there are none. */
-static int check_schema(const json_t *tool, const char *name, json_t **ret_properties, json_t **ret_required,
-                        struct reason *why)
+static int check_schema(const json_t *tool, const char *name, json_t **ret_properties,
+                        json_t **ret_required, struct reason *why)
 {
     const json_t *p = json_object_get(tool, "parameters");
     size_t i;
@@ -70,15 +71,17 @@ static int check_schema(const json_t *tool, const char *name, json_t **ret_prope
     json_object_foreach(*ret_properties, key, v)
     {
         if (!name_ok(key))
-            return refuse(why,
-                          "tool '%s': '%.80s' is no name for an argument: use 1 to %d of A-Z a-z 0-9 _ . -",
-                          name, key, TOOLS_NAME_MAX);
+            return refuse(
+                why,
+                "tool '%s': '%.80s' is no name for an argument: use 1 to %d of A-Z a-z 0-9 _ . -",
+                name, key, TOOLS_NAME_MAX);
     }
     json_array_foreach(*ret_required, i, v)
     {
         const char *s = json_string_value(v);
         if (!s || !json_object_get(*ret_properties, s))
-            return refuse(why, "tool '%s': 'required' has an element that 'properties' has not", name);
+            return refuse(why, "tool '%s': 'required' has an element that 'properties' has not",
+                          name);
     }
     return 0;
 }
@@ -96,7 +99,8 @@ int tools_line(const char *json, size_t n, struct buf *lines, struct reason *why
     size_t n_found;
 
     if (n > TOOLS_JSON_MAX)
-        return refuse(why, "a tool has %zu bytes of JSON, at most %d are possible", n, TOOLS_JSON_MAX);
+        return refuse(why, "a tool has %zu bytes of JSON, at most %d are possible", n,
+                      TOOLS_JSON_MAX);
     CLEANUP(json_freep) json_t *tool = json_loadb(json, n, JSON_REJECT_DUPLICATES, &e);
     if (!tool) return refuse(why, "a tool is no JSON, at byte %d: %s", e.position, e.text);
     const char *name = json_string_value(json_object_get(tool, "name"));
@@ -183,11 +187,12 @@ int tools_call(const char *lines, size_t n_lines, const char *json, size_t n, st
     json_object_foreach((json_t *)(size_t)arguments, key, v)
     {
         if (!takes(line, n_line, key))
-            return refuse(why, "the call of '%s' has an argument '%.80s', which it does not take", name,
-                          key);
+            return refuse(why, "the call of '%s' has an argument '%.80s', which it does not take",
+                          name, key);
     }
     const struct argument lacks = missing(line, n_line, arguments);
     if (lacks.n > 0)
-        return refuse(why, "the call of '%s' lacks the argument '%.*s'", name, (int)lacks.n, lacks.name);
+        return refuse(why, "the call of '%s' lacks the argument '%.*s'", name, (int)lacks.n,
+                      lacks.name);
     return 0;
 }

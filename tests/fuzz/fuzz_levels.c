@@ -28,7 +28,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     level_table_init(&t[0], &c);
     t[1] = t[0];
     if (level_table_json(&t[1], &c, BLOCK, (const char *)data, size, &why) != 0) {
-        if (!why.text[0] || memcmp(&t[0], &t[1], sizeof(*t)) != 0) abort(); /* refused: a reason, and no change */
+        if (!why.text[0] || memcmp(&t[0], &t[1], sizeof(*t)) != 0)
+            abort(); /* refused: a reason, and no change */
     } else {
         if (t[1].n < 1 || t[1].n > LEVEL_TABLE_MAX) abort();
         for (uint32_t i = 0; i < t[1].n; i++)

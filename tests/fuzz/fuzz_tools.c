@@ -48,7 +48,9 @@ static void check_lines(const struct buf *lines)
     if (!call) abort();
     for (const char *end; line < all + lines->n; line = end + 1) {
         end = memchr(line, '\n', (size_t)(all + lines->n - line));
-        if (!end || tools_call(all, lines->n, call, call_all(line, (size_t)(end - line), call), &why) != 0) abort();
+        if (!end ||
+            tools_call(all, lines->n, call, call_all(line, (size_t)(end - line), call), &why) != 0)
+            abort();
     }
     free(call);
 }
@@ -67,7 +69,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     if (good && lines.n > 0) {
         check_lines(&lines);
-        if (tools_call((const char *)buf_front(&lines), lines.n, at, size, &why) != 0 && !why.text[0]) abort();
+        if (tools_call((const char *)buf_front(&lines), lines.n, at, size, &why) != 0 &&
+            !why.text[0])
+            abort();
     }
     buf_deinit(&lines);
     return 0;

@@ -5,7 +5,8 @@
 
 /* One client of an app, or an app that asks by rate. */
 struct load_source {
-    uint64_t at_ns; /* of its next request; UINT64_MAX: none follows while one is in flight, or at all */
+    uint64_t
+        at_ns; /* of its next request; UINT64_MAX: none follows while one is in flight, or at all */
     uint32_t group, app; /* app: counted through all groups */
 };
 

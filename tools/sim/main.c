@@ -12,12 +12,15 @@ static const char help[] =
     "usage: hearth-sim SCENARIO [--seed N] [--json]\n"
     "\n"
     "Plays a scenario against hearthd's scheduler, quotas and levels (the code that hearthd runs)\n"
-    "with a model of an engine instead of a real one: hours pass in seconds, and the same scenario\n"
+    "with a model of an engine instead of a real one: hours pass in seconds, and the same "
+    "scenario\n"
     "and seed give the same result. It prints, for each group of apps, how long they waited for\n"
-    "their first token and for their place, their part of the engine and how evenly they shared it\n"
+    "their first token and for their place, their part of the engine and how evenly they shared "
+    "it\n"
     "(Jain's index: 1 all alike, 1/n one has everything), and who was refused and why.\n"
     "\n"
-    "Each plan is checked on the way: pages, places, states, the bound of a step; that charges add\n"
+    "Each plan is checked on the way: pages, places, states, the bound of a step; that charges "
+    "add\n"
     "up to the engine's time; that nobody starves; that the queue is bounded; that nothing is\n"
     "delivered after its deadline. A rule that is broken ends the run with status 1.\n"
     "\n"
@@ -60,8 +63,7 @@ static int play(const char *path, bool seeded, uint64_t seed, bool json)
     if (r == 0) {
         r = sim_run(s, &scenario, seeded ? seed : scenario.seed, &why);
         if (r == 0) r = json ? report_json(s, stdout) : (report_table(s, stdout), 0);
-        if (r > 0)
-            (void)fprintf(stderr, "hearth-sim: %s: %s\n", path, why.text);
+        if (r > 0) (void)fprintf(stderr, "hearth-sim: %s: %s\n", path, why.text);
         sim_deinit(s);
     } else if (r > 0) {
         (void)fprintf(stderr, "hearth-sim: %s\n", why.text);
@@ -102,6 +104,7 @@ int main(int argc, char **argv)
             return usage("there is no option ", argv[optind - 1]);
         }
     if (optind + 1 != argc)
-        return optind == argc ? usage("give a scenario", "") : usage("one scenario at a time, not also ", argv[optind + 1]);
+        return optind == argc ? usage("give a scenario", "")
+                              : usage("one scenario at a time, not also ", argv[optind + 1]);
     return play(argv[optind], seeded, seed, json);
 }

@@ -46,7 +46,8 @@ static void refusals(const struct sim *s, FILE *out)
                 (void)fprintf(out, "refused  %-16s %8" PRIu64 " %s\n", s->scenario->group[i].name,
                               g->n_refused[k], sim_refusal_name((enum sim_refusal)k));
         if (g->n_promised > 0)
-            (void)fprintf(out, "deadline %-16s %8" PRIu64 " taken, %" PRIu64 " kept, %" PRIu64
+            (void)fprintf(out,
+                          "deadline %-16s %8" PRIu64 " taken, %" PRIu64 " kept, %" PRIu64
                           " passed, %" PRIu64 " of them before a token\n",
                           s->scenario->group[i].name, g->n_promised, g->n_promised - g->n_expired,
                           g->n_expired, g->n_unserved);
@@ -57,8 +58,8 @@ void report_table(struct sim *s, FILE *out)
 {
     const struct world *w = &s->world;
 
-    (void)fprintf(out, "%-16s %-11s %5s %8s %8s %7s %6s | first token, ms%16s | wait, ms\n", "group",
-                  "class", "apps", "sent", "done", "engine", "Jain", "");
+    (void)fprintf(out, "%-16s %-11s %5s %8s %8s %7s %6s | first token, ms%16s | wait, ms\n",
+                  "group", "class", "apps", "sent", "done", "engine", "Jain", "");
     (void)fprintf(out, "%68s", "|");
     for (int k = 0; k < 2; k++)
         for (int i = 0; i < N_QUANTILES; i++)
@@ -77,12 +78,15 @@ void report_table(struct sim *s, FILE *out)
     }
     refusals(s, out);
     (void)fprintf(out,
-                  "%" PRIu64 " steps, %.1f s of engine time, busy %.0f %%; background had %.1f %%; Jain of all apps by weight %.3f\n%" PRIu64
-                  " plans sent, %" PRIu64 " evictions, %" PRIu64 " steps abandoned (%.2f s)\n",
+                  "%" PRIu64 " steps, %.1f s of engine time, busy %.0f %%; background had %.1f %%; "
+                             "Jain of all apps by weight %.3f\n%" PRIu64 " plans sent, %" PRIu64
+                  " evictions, %" PRIu64 " steps abandoned (%.2f s)\n",
                   w->step, (double)w->took_ns * 1e-9, s->busy * 100,
-                  share(s, s->class_ns[SCHED_BACKGROUND]) * 100, s->jain, w->n_plans_sent, w->n_evicted,
-                  w->n_abandoned, (double)w->abandoned_ns * 1e-9);
-    (void)fprintf(out, "charged %" PRIu64 " ns of %" PRIu64 " ns (%" PRIu64 " ns nobody's); longest queue %u\n",
+                  share(s, s->class_ns[SCHED_BACKGROUND]) * 100, s->jain, w->n_plans_sent,
+                  w->n_evicted, w->n_abandoned, (double)w->abandoned_ns * 1e-9);
+    (void)fprintf(out,
+                  "charged %" PRIu64 " ns of %" PRIu64 " ns (%" PRIu64
+                  " ns nobody's); longest queue %u\n",
                   w->charged_ns, w->took_ns, w->nobodys_ns, s->queue_most);
 }
 
@@ -103,13 +107,13 @@ static json_t *group_json(struct sim *s, size_t i)
 {
     const struct scenario_group *c = &s->scenario->group[i];
     struct sim_group *g = &s->group[i];
-    json_t *o = json_pack("{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f}", "name", c->name, "class",
-                          scenario_class_name(c->request_class), "apps", (int)c->apps, "sent",
-                          (json_int_t)g->n_sent, "done", (json_int_t)g->n_done, "expired",
-                          (json_int_t)g->n_expired, "unserved", (json_int_t)g->n_unserved, "promised", (json_int_t)g->n_promised, "output_tokens",
-                          (json_int_t)g->tokens, "prompt_tokens", (json_int_t)g->prompt_tokens,
-                          "cached_tokens", (json_int_t)g->cached_tokens, "engine_share",
-                          share(s, g->engine_ns));
+    json_t *o = json_pack(
+        "{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f}", "name", c->name, "class",
+        scenario_class_name(c->request_class), "apps", (int)c->apps, "sent", (json_int_t)g->n_sent,
+        "done", (json_int_t)g->n_done, "expired", (json_int_t)g->n_expired, "unserved",
+        (json_int_t)g->n_unserved, "promised", (json_int_t)g->n_promised, "output_tokens",
+        (json_int_t)g->tokens, "prompt_tokens", (json_int_t)g->prompt_tokens, "cached_tokens",
+        (json_int_t)g->cached_tokens, "engine_share", share(s, g->engine_ns));
     json_t *r = json_object();
 
     for (int k = 0; k < SIM_REFUSALS; k++)
@@ -132,14 +136,13 @@ int report_json(struct sim *s, FILE *out)
     for (size_t i = 0; i < s->scenario->n_groups; i++)
         (void)json_array_append_new(groups, group_json(s, i));
     json_t *o = json_pack(
-        "{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:o, s:i}", "groups", groups, "steps",
-        (json_int_t)w->step, "engine_ns", (json_int_t)w->took_ns, "charged_ns",
+        "{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:o, s:i}", "groups", groups,
+        "steps", (json_int_t)w->step, "engine_ns", (json_int_t)w->took_ns, "charged_ns",
         (json_int_t)w->charged_ns, "nobodys_ns", (json_int_t)w->nobodys_ns, "plans_sent",
         (json_int_t)w->n_plans_sent, "evictions", (json_int_t)w->n_evicted, "abandoned_steps",
         (json_int_t)w->n_abandoned, "abandoned_ns", (json_int_t)w->abandoned_ns, "busy", s->busy,
         "background_share", share(s, s->class_ns[SCHED_BACKGROUND]), "jain_by_weight",
-        isnan(s->jain) ? json_null() : json_real(s->jain), "queue_most",
-        (int)s->queue_most);
+        isnan(s->jain) ? json_null() : json_real(s->jain), "queue_most", (int)s->queue_most);
     if (!o) {
         json_decref(groups);
         return err_raise(-ENOMEM);

@@ -79,9 +79,8 @@ static int admit(struct sim *s, uint32_t source, uint64_t at_ns)
     if (quota_check(&s->quota[q->app], s->world.now_ns) != 0) return SIM_QUOTA;
     if (like.pages_most > s->scenario->pages || (g->kv_pages && like.pages_most > g->kv_pages))
         return SIM_TOO_LONG;
-    struct world_req *r =
-        world_come_with(&s->world, &like, (enum sched_class)g->request_class,
-                        s->warm[q->app] ? g->prefix : 0, g->kv_pages, at_ns);
+    struct world_req *r = world_come_with(&s->world, &like, (enum sched_class)g->request_class,
+                                          s->warm[q->app] ? g->prefix : 0, g->kv_pages, at_ns);
     if (!r) return SIM_BUSY;
     if (g->deadline_ms > 0) {
         sched_estimate(&s->world.s, &r->sched, &position, &wait_ms);
@@ -123,8 +122,8 @@ static bool arrive(struct sim *s)
     }
     if (s->world.s.n_reqs > s->queue_most) s->queue_most = s->world.s.n_reqs;
     if (s->world.s.n_reqs > s->scenario->queue && !s->world.broken.text[0])
-        reason_set(&s->world.broken, "the queue has %u requests, %u are allowed",
-                   s->world.s.n_reqs, s->scenario->queue);
+        reason_set(&s->world.broken, "the queue has %u requests, %u are allowed", s->world.s.n_reqs,
+                   s->scenario->queue);
     return any;
 }
 
@@ -150,7 +149,8 @@ static void on_ended(struct world *w, const struct world_req *r)
     g->prompt_tokens += r->prompt;
     g->cached_tokens += r->sched.cached_tokens;
     add_sample(s, &g->first, r->first_token_ns - r->arrived_ns);
-    add_sample(s, &g->wait, r->sched.running_ns > r->arrived_ns ? r->sched.running_ns - r->arrived_ns : 0);
+    add_sample(s, &g->wait,
+               r->sched.running_ns > r->arrived_ns ? r->sched.running_ns - r->arrived_ns : 0);
     add_sample(s, &g->total, w->now_ns - r->arrived_ns);
     quota_charge(&s->quota[r->app], r->prompt + r->sched.output_tokens, w->now_ns);
     s->warm[r->app] = true;

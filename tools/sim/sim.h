@@ -9,10 +9,13 @@
 #include "tools/sim/load.h"
 #include "tools/sim/world.h"
 
-enum { SIM_E_REFUSED = 1, SIM_E_BROKEN = 2 }; /* outcomes: the scenario is too big; a rule was broken (both: @why) */
+enum {
+    SIM_E_REFUSED = 1,
+    SIM_E_BROKEN = 2
+}; /* outcomes: the scenario is too big; a rule was broken (both: @why) */
 
 enum sim_refusal {
-    SIM_BUSY,     /* the queue was full */
+    SIM_BUSY, /* the queue was full */
     SIM_IN_FLIGHT,
     SIM_QUOTA,    /* of tokens */
     SIM_DEADLINE, /* it could not be met, says the estimate */
@@ -27,10 +30,11 @@ struct sim_samples { /* [s] */
 
 struct sim_group {
     uint64_t n_sent, n_done, n_refused[SIM_REFUSALS];
-    uint64_t n_promised, n_expired, n_unserved; /* with a deadline: taken; ended by it; so, without a token */
+    uint64_t n_promised, n_expired,
+        n_unserved; /* with a deadline: taken; ended by it; so, without a token */
     uint64_t tokens, prompt_tokens, cached_tokens;
-    uint64_t engine_ns;                   /* while requests came */
-    double jain;                          /* of the engine time of its apps; 1: all the same */
+    uint64_t engine_ns;                    /* while requests came */
+    double jain;                           /* of the engine time of its apps; 1: all the same */
     struct sim_samples first, wait, total; /* to the first token; to the first place; to the end */
 };
 
@@ -39,17 +43,17 @@ struct sim {
     struct world world;
     struct load load;
     struct sim_group group[SCENARIO_GROUPS_MAX];
-    struct quota *quota;   /* [n_apps] */
-    uint32_t *in_flight;   /* [n_apps] */
-    uint32_t *of_req;      /* [WORLD_REQS_MAX] source of a request */
-    bool *warm;            /* [n_apps] its prefix is cached */
-    double *fair;          /* [n_apps] engine time by weight, while requests came */
-    uint32_t queue_most;   /* longest queue */
-    double busy;           /* share of the time in which the engine worked */
-    double jain;           /* of the engine time of all apps, divided by their weights */
+    struct quota *quota; /* [n_apps] */
+    uint32_t *in_flight; /* [n_apps] */
+    uint32_t *of_req;    /* [WORLD_REQS_MAX] source of a request */
+    bool *warm;          /* [n_apps] its prefix is cached */
+    double *fair;        /* [n_apps] engine time by weight, while requests came */
+    uint32_t queue_most; /* longest queue */
+    double busy;         /* share of the time in which the engine worked */
+    double jain;         /* of the engine time of all apps, divided by their weights */
     uint64_t engine_ns, class_ns[SCHED_CLASSES]; /* while requests came */
-    bool counted;          /* these are known */
-    int memory;            /* -ENOMEM when a sample could not be kept */
+    bool counted;                                /* these are known */
+    int memory;                                  /* -ENOMEM when a sample could not be kept */
 };
 
 /**

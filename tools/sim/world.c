@@ -101,11 +101,9 @@ struct world_req *world_come_with(struct world *w, const struct world_req *like,
 struct world_req *world_come(struct world *w, uint32_t app, uint32_t weight, enum sched_class class,
                              uint32_t prompt, uint32_t output, uint32_t pages_most)
 {
-    const struct world_req like = { .app = app,
-                                    .weight = weight,
-                                    .prompt = prompt,
-                                    .output = output,
-                                    .pages_most = pages_most };
+    const struct world_req like = {
+        .app = app, .weight = weight, .prompt = prompt, .output = output, .pages_most = pages_most
+    };
 
     return world_come_with(w, &like, class, 0, 0, w->now_ns);
 }
@@ -169,8 +167,7 @@ static void check_step(struct world *w)
     }
     RULE(w, tokens <= c->chunk_max, "a step of %.0f prompt tokens", tokens);
     if (decodes && tokens > 8)
-        RULE(w,
-             w->s.decode_step_ns + tokens * w->s.prefill_tok_ns <= (double)c->step_target_ns + 1,
+        RULE(w, w->s.decode_step_ns + tokens * w->s.prefill_tok_ns <= (double)c->step_target_ns + 1,
              "a step beyond its target: %.0f prompt tokens beside an answer", tokens);
     for (size_t i = 0; i < w->plan.n_evict; i++)
         RULE(w,
@@ -239,8 +236,8 @@ static size_t run(struct world *w, const struct world_sent *plan, size_t n_plan,
         if (prefills(r)) d->prefilled = left < plan[i].tokens ? left : plan[i].tokens;
         d->decoded = d->prefilled == left;
         if (d->prefilled == 0) widest = fmax(widest, cost > 0 ? cost : 1);
-        ns += (cost > 0 ? cost : 1) *
-              (d->prefilled > 0 ? d->prefilled * w->prefill_ns : w->each_ns);
+        ns +=
+            (cost > 0 ? cost : 1) * (d->prefilled > 0 ? d->prefilled * w->prefill_ns : w->each_ns);
     }
     *ret_ns = ns + widest * w->decode_ns;
     return n;

@@ -16,11 +16,11 @@ enum { WORLD_REQS_MAX = 2048, WORLD_APPS_MAX = 8192 };
 struct world_req {
     struct sched_req sched; /* first: a plan's request is one of these */
     uint32_t app, weight, prompt, output, pages_most;
-    uint32_t group;        /* the caller's */
-    uint64_t deadline_ns;  /* 0: none; the caller ends it */
-    double cost;           /* of its tokens, against those of the whole model; 0: 1 */
+    uint32_t group;       /* the caller's */
+    uint64_t deadline_ns; /* 0: none; the caller ends it */
+    double cost;          /* of its tokens, against those of the whole model; 0: 1 */
     uint64_t arrived_step, arrived_ns, first_token_ns; /* 0: none yet */
-    uint64_t stamp; /* of the newest plan that had it */
+    uint64_t stamp;                                    /* of the newest plan that had it */
     bool used;
 };
 
@@ -47,8 +47,8 @@ struct world {
     struct world_sent sent[SCHED_PLAN_MAX],
         late[SCHED_PLAN_MAX]; /* what the worker has; had before */
     size_t n_sent, n_late;
-    bool lags;   /* a plan takes effect one step after it was sent, as between processes */
-    bool waits;  /* but for one that a newcomer has made: the worker waits for that */
+    bool lags;  /* a plan takes effect one step after it was sent, as between processes */
+    bool waits; /* but for one that a newcomer has made: the worker waits for that */
     struct world_req req[WORLD_REQS_MAX];
     uint32_t idle[WORLD_REQS_MAX]; /* [n_idle] unused ones */
     size_t n_idle;
@@ -62,7 +62,7 @@ struct world {
     uint64_t stamp; /* of plans */
     uint64_t n_plans_sent, n_evicted, n_ended;
     struct world_hooks hooks;
-    void *context; /* of the hooks */
+    void *context;        /* of the hooks */
     struct reason broken; /* the first rule that did not hold; "" if all did */
 };
 

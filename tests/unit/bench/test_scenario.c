@@ -75,7 +75,8 @@ Test(scenario, refuses_with_the_line_and_what_was_wrong)
         { "[levels]\na = 1\n[group x]\nrate = 1\nlevel = b\n", { "[group x]", "level b" } },
         { "[levels]\na = 2\n", { "file:2:", "0.001 to 1" } },
         { "[levels]\na = 1\na = 1\n", { "file:3:" } },
-        { "[group 0123456789012345678901234567890123456789]\nrate = 1\n", { "file:2:", "31 bytes" } },
+        { "[group 0123456789012345678901234567890123456789]\nrate = 1\n",
+          { "file:2:", "31 bytes" } },
     };
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {

@@ -112,8 +112,12 @@ Test(doctor, measures_how_fast_memory_is_read)
         unsigned said = 0;
         double gb_s = 0, tokens_s = 0;
         doctor_speed(threads, &f);
-        cr_assert_eq(sscanf(f.text, "%u threads read %lf GB/s of memory: Gemma 3n E2B in 4 bits can make %lf tokens/s",
-                            &said, &gb_s, &tokens_s), 3, "%s", f.text);
+        cr_assert_eq(
+            sscanf(
+                f.text,
+                "%u threads read %lf GB/s of memory: Gemma 3n E2B in 4 bits can make %lf tokens/s",
+                &said, &gb_s, &tokens_s),
+            3, "%s", f.text);
         cr_assert_eq(said, threads ? threads : 1);
         cr_assert_gt(gb_s, 0);
         cr_assert_float_eq(tokens_s, gb_s / 1.57, 1);

@@ -145,7 +145,9 @@ Test(json_out, every_event_has_a_form)
 Test(json_out, a_call_is_a_value_and_no_text)
 {
     static const char text[] = "{\"name\":\"go\",\"arguments\":{\"n\":2}}";
-    const struct hearth_event e = { .type = HEARTH_EVENT_CALL, .text = text, .text_size = sizeof(text) - 1 };
+    const struct hearth_event e = { .type = HEARTH_EVENT_CALL,
+                                    .text = text,
+                                    .text_size = sizeof(text) - 1 };
     json_t *const j = through_text(json_out_event(&e));
     const json_t *const call = json_object_get(j, "call");
 

@@ -57,7 +57,7 @@ void fake_server_hang_up(struct fake_server *s);
 /* What a client's callback saw. */
 struct seen {
     int n[HEARTH_EVENT_CALL + 1]; /* events by type */
-    char text[4096];             /* of TEXT events, one after the other */
+    char text[4096];              /* of TEXT events, one after the other */
     size_t text_size;
     uint64_t id;
     int code, retry; /* of the END */

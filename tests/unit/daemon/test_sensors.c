@@ -98,8 +98,9 @@ Test(sensors, the_zone_nearest_to_its_limit_counts)
 
 Test(sensors, nonsense_is_as_if_it_were_not_there)
 {
-    static const char *const wrong[] = { "", "warm\n", "61500 mC\n", "999999999\n",
-                                         "99999999999999999999999\n", "-200000\n" };
+    static const char *const wrong[] = {
+        "", "warm\n", "61500 mC\n", "999999999\n", "99999999999999999999999\n", "-200000\n"
+    };
 
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         zone0(wrong[i]);

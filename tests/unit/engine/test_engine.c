@@ -106,7 +106,8 @@ Test(engine, a_sparse_ffn_counts_with_what_it_reads)
                   *some = open_made(&s, &(struct engine_options){ .threads = 1 });
     const double all = (double)engine_level_bytes(whole, &engine_levels(whole)->row[0]),
                  read = (double)engine_level_bytes(some, &engine_levels(some)->row[0]),
-                 ffn = 6.0 * 2 * s.ffn * s.d_model * 34 / 32; /* up and down of six layers in Q8_0 */
+                 ffn =
+                     6.0 * 2 * s.ffn * s.d_model * 34 / 32; /* up and down of six layers in Q8_0 */
     cr_assert_gt(read, all - ffn);
     cr_assert_lt(read, all - 0.5 * ffn, "%g of %g, the FFN has %g", read, all, ffn);
     engine_free(whole);
@@ -142,7 +143,8 @@ Test(engine, refuses_a_file_whose_levels_it_cannot_have)
         struct engine *e = NULL;
         s.levels = bad[i].levels;
         const int fd = model_make_fd(&s);
-        cr_assert_eq(engine_open(fd, &(struct engine_options){ .threads = 1 }, &why, &e), ENGINE_E_REFUSED);
+        cr_assert_eq(engine_open(fd, &(struct engine_options){ .threads = 1 }, &why, &e),
+                     ENGINE_E_REFUSED);
         cr_assert_not_null(strstr(why.text, bad[i].says), "%s", why.text);
         cr_assert_null(e);
         (void)close(fd);

@@ -11,10 +11,13 @@
 
 enum { T0 = 1000 }; /* [s] the first moment */
 
-static const struct governor_input quiet = {
-    .machine = { .zone = "cpu-thermal", .heat_c = 40, .limit_c = 85, .battery_percent = NAN,
-                 .cpu_some = NAN, .memory_some = NAN, .memory_full = NAN }
-};
+static const struct governor_input quiet = { .machine = { .zone = "cpu-thermal",
+                                                          .heat_c = 40,
+                                                          .limit_c = 85,
+                                                          .battery_percent = NAN,
+                                                          .cpu_some = NAN,
+                                                          .memory_some = NAN,
+                                                          .memory_full = NAN } };
 
 static struct governor fresh(void)
 {
@@ -306,7 +309,8 @@ Test(governor_loop, it_returns_to_the_best_when_the_machine_is_cool)
     const uint64_t switches = g.switches;
     g.then_ns -= 1800 * CLOCK_NS_PER_S; /* time begins again */
     for (int i = 0; i < GOVERNOR_CAUSES; i++)
-        g.limit[i].moved_ns -= g.limit[i].moved_ns < 1800 * CLOCK_NS_PER_S ? 0 : 1800 * CLOCK_NS_PER_S;
+        g.limit[i].moved_ns -=
+            g.limit[i].moved_ns < 1800 * CLOCK_NS_PER_S ? 0 : 1800 * CLOCK_NS_PER_S;
     r = loop(&g, b, never, 1, 60, 3600);
     cr_assert_eq(r.last_share, 1);
     cr_assert_leq(g.switches - switches, GOVERNOR_STEPS, "straight up");

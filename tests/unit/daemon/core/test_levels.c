@@ -151,9 +151,9 @@ static size_t in_time(size_t top, size_t now, double left_ms)
 
 Test(levels, time_grows_with_the_cost)
 {
-    const struct levels_work work = {
-        .wait_ns = 100 * MS, .prefill_tokens = 100, .decode_tokens = 40
-    };
+    const struct levels_work work = { .wait_ns = 100 * MS,
+                                      .prefill_tokens = 100,
+                                      .decode_tokens = 40 };
     const struct levels_pace half = { 1 * MS, 10 * MS, 0.5 }, unknown = { 1 * MS, 0, 1 };
 
     cr_assert_float_eq(levels_time_ns(&rows[FULL], &pace, &work), 600 * MS, 1);

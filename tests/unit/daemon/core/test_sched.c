@@ -3,8 +3,8 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <stdio.h>
-#include "tools/sim/world.h"
 #include "tests/unit/oom.h"
+#include "tools/sim/world.h"
 
 enum { NEVER = 1000000 };
 static struct world w;

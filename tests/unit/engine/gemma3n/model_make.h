@@ -14,7 +14,7 @@ struct model_make {
     uint32_t layers, d_model, heads, kv_heads, head_size, ffn, window, period, context, vocab;
     uint32_t shared, ple, rank; /* gemma3n: layers that share KV; widths */
     enum quant_type matrices;   /* QUANT_F32 or QUANT_Q8_0, for what is multiplied with */
-    const char *levels;             /* value of hearth.levels, or NULL */
+    const char *levels;         /* value of hearth.levels, or NULL */
     const char *without;        /* key (without "gemma3n.") or tensor to leave out, or NULL */
     const char *wider, *taller; /* tensor with one more block of columns, one more row */
     const char *poisoned;       /* tensor of which every value is @poison */

@@ -162,10 +162,12 @@ Test(matrix, packed_by_unit_has_the_values_of_the_file_exactly)
                 product_make(&p, unit_types[t], 64, cols);
                 struct matrix m = by_unit(&p, layout);
                 for (uint32_t r = 0; r < 64; r++) {
-                    const uint32_t first = r % 3 ? cols / 5 : 0, n = cols - first - (r % 2 ? cols / 7 : 0);
+                    const uint32_t first = r % 3 ? cols / 5 : 0,
+                                   n = cols - first - (r % 2 ? cols / 7 : 0);
                     matrix_row(&p.raw, r, first, n, a);
                     matrix_row(&m, r, first, n, b);
-                    cr_assert_eq(memcmp(a, b, n * sizeof(float)), 0, "type %d layout %d row %u", t, layout, r);
+                    cr_assert_eq(memcmp(a, b, n * sizeof(float)), 0, "type %d layout %d row %u", t,
+                                 layout, r);
                 }
                 free_packed(&m);
                 product_free(&p);
@@ -177,7 +179,8 @@ Test(matrix, packed_by_unit_has_the_values_of_the_file_exactly)
 Test(matrix, is_not_packed_by_unit_where_that_cannot_be)
 {
     static uint8_t raw[64 * 256];
-    struct matrix k = matrix_raw(QUANT_Q4_K, 32, 256, raw), odd = matrix_raw(QUANT_Q4_0, 48, 64, raw);
+    struct matrix k = matrix_raw(QUANT_Q4_K, 32, 256, raw),
+                  odd = matrix_raw(QUANT_Q4_0, 48, 64, raw);
 
     cr_assert_not(matrix_by_unit(&k, MATRIX_UNIT_ROWS));
     cr_assert_not(matrix_by_unit(&odd, MATRIX_UNIT_COLUMNS));
@@ -197,8 +200,8 @@ static uint32_t some_units(uint16_t *unit, uint32_t of, int density)
     return n;
 }
 
-static struct kernels_units units_job(const struct product *p, const struct matrix *m, const uint16_t *unit, uint32_t n,
-                                      float *y)
+static struct kernels_units units_job(const struct product *p, const struct matrix *m,
+                                      const uint16_t *unit, uint32_t n, float *y)
 {
     return (struct kernels_units){ m, p->x.q, p->x.d, p->x.sum, unit, n, y };
 }
@@ -225,8 +228,9 @@ Test(matmul, rows_of_units_have_the_bits_of_the_whole_product)
                     sets[s]->unit_rows(&job, 0, cut, unit_scratch);
                     sets[s]->unit_rows(&job, cut, n, unit_scratch);
                     for (uint32_t i = 0; i < n; i++)
-                        cr_assert_eq(memcmp(&some[i], &whole[unit[i]], sizeof(float)), 0, "%s type %d cols %u unit %u: %a %a",
-                                     sets[s]->name, t, m.cols, unit[i], (double)some[i], (double)whole[unit[i]]);
+                        cr_assert_eq(memcmp(&some[i], &whole[unit[i]], sizeof(float)), 0,
+                                     "%s type %d cols %u unit %u: %a %a", sets[s]->name, t, m.cols,
+                                     unit[i], (double)some[i], (double)whole[unit[i]]);
                     free_packed(&m);
                     product_free(&p);
                 }
@@ -259,7 +263,8 @@ Test(matmul, columns_of_units_have_the_bits_of_the_whole_product)
                     const struct kernels_units job = units_job(&p, &m, unit, n, some);
                     sets[s]->unit_columns(&job, 0, 32, unit_scratch);
                     sets[s]->unit_columns(&job, 32, 96, unit_scratch);
-                    cr_assert_eq(memcmp(some, whole, sizeof(whole)), 0, "%s type %d cols %u, %u units", sets[s]->name, t, m.cols, n);
+                    cr_assert_eq(memcmp(some, whole, sizeof(whole)), 0,
+                                 "%s type %d cols %u, %u units", sets[s]->name, t, m.cols, n);
                     free_packed(&m);
                     product_free(&p);
                 }

@@ -60,8 +60,8 @@ static void check_render(const struct chat_turn *turns, size_t n, bool answer, c
     size_t n_ids;
     struct reason why = { "" };
 
-    cr_assert_eq(chat_render(&chat, t, CHAT_NO_TOOLS, turns, n, answer, ids, IDS_MAX, &n_ids, &why), 0, "%s",
-                 why.text);
+    cr_assert_eq(chat_render(&chat, t, CHAT_NO_TOOLS, turns, n, answer, ids, IDS_MAX, &n_ids, &why),
+                 0, "%s", why.text);
     check(ids, n_ids, want);
 }
 
@@ -143,9 +143,11 @@ Test(chat, an_answer_given_as_tokens_is_kept_and_ends_once, .init = setup, .fini
     uint32_t first[IDS_MAX];
     size_t n, n_first;
 
-    cr_assert_eq(chat_render(&chat, t, CHAT_NO_TOOLS, turns, 1, true, first, IDS_MAX, &n_first, NULL), 0);
+    cr_assert_eq(
+        chat_render(&chat, t, CHAT_NO_TOOLS, turns, 1, true, first, IDS_MAX, &n_first, NULL), 0);
     for (turns[1].n_ids = 2; turns[1].n_ids <= 4; turns[1].n_ids++) {
-        cr_assert_eq(chat_render(&chat, t, CHAT_NO_TOOLS, turns, 3, true, ids, IDS_MAX, &n, NULL), 0);
+        cr_assert_eq(chat_render(&chat, t, CHAT_NO_TOOLS, turns, 3, true, ids, IDS_MAX, &n, NULL),
+                     0);
         cr_assert_arr_eq(ids, first, n_first * sizeof(*ids),
                          "the prompt of the answer is its prefix");
         cr_assert_arr_eq(ids + n_first, answer, 3 * sizeof(*ids), "and the answer follows");
@@ -196,9 +198,9 @@ Test(chat, refuses_turns_in_another_order, .init = setup, .fini = drop)
         struct chat_turn turns[4];
         for (int k = 0; k < 4; k++)
             turns[k] = turn((enum chat_role)cases[i].roles[k], "us");
-        cr_assert_eq(
-            chat_render(&chat, t, CHAT_NO_TOOLS, turns, cases[i].n, cases[i].answer, ids, IDS_MAX, &n, &why),
-            CHAT_E_TURNS, "case %zu", i);
+        cr_assert_eq(chat_render(&chat, t, CHAT_NO_TOOLS, turns, cases[i].n, cases[i].answer, ids,
+                                 IDS_MAX, &n, &why),
+                     CHAT_E_TURNS, "case %zu", i);
         cr_assert_not_null(strstr(why.text, cases[i].says), "'%s' should say '%s'", why.text,
                            cases[i].says);
         cr_assert_eq(n, 77u);
@@ -214,10 +216,12 @@ Test(chat, refuses_tokens_that_are_no_answer, .init = setup, .fini = drop)
     size_t n;
     struct reason why;
 
-    cr_assert_eq(chat_render(&chat, t, CHAT_NO_TOOLS, turns, 3, true, ids, IDS_MAX, &n, &why), CHAT_E_TURNS);
+    cr_assert_eq(chat_render(&chat, t, CHAT_NO_TOOLS, turns, 3, true, ids, IDS_MAX, &n, &why),
+                 CHAT_E_TURNS);
     cr_assert_not_null(strstr(why.text, "message 1 has tokens"), "%s", why.text);
     turns[0] = turns[2];
-    cr_assert_eq(chat_render(&chat, t, CHAT_NO_TOOLS, turns, 3, true, ids, IDS_MAX, &n, &why), CHAT_E_TURNS);
+    cr_assert_eq(chat_render(&chat, t, CHAT_NO_TOOLS, turns, 3, true, ids, IDS_MAX, &n, &why),
+                 CHAT_E_TURNS);
     cr_assert_not_null(strstr(why.text, "message 2 has tokens"), "%s", why.text);
 }
 
@@ -229,7 +233,8 @@ Test(chat, says_how_many_tokens_there_would_be, .init = setup, .fini = drop)
     cr_assert_eq(chat_render(&chat, t, CHAT_NO_TOOLS, turns, 1, true, ids, IDS_MAX, &n, NULL), 0);
     for (size_t max = 0; max < n; max++) {
         ids[max] = 9999;
-        cr_assert_eq(chat_render(&chat, t, CHAT_NO_TOOLS, turns, 1, true, ids, max, &n_full, NULL), CHAT_E_FULL);
+        cr_assert_eq(chat_render(&chat, t, CHAT_NO_TOOLS, turns, 1, true, ids, max, &n_full, NULL),
+                     CHAT_E_FULL);
         cr_assert_eq(n_full, n);
         cr_assert_eq(ids[max], 9999u, "nothing is written behind the end");
     }
@@ -245,7 +250,8 @@ Test(chat, refuses_a_text_that_is_too_long, .init = setup, .fini = drop)
     struct reason why;
 
     memset(text, 'a', TOKENIZER_TEXT_MAX);
-    cr_assert_eq(chat_render(&chat, t, CHAT_NO_TOOLS, &one, 1, true, ids, IDS_MAX, &n, &why), CHAT_E_LONG);
+    cr_assert_eq(chat_render(&chat, t, CHAT_NO_TOOLS, &one, 1, true, ids, IDS_MAX, &n, &why),
+                 CHAT_E_LONG);
     cr_assert_not_null(strstr(why.text, "more than 1048576 bytes"), "%s", why.text);
     cr_assert_eq(chat_raw(t, text, TOKENIZER_TEXT_MAX, ids, IDS_MAX, &n, &why), CHAT_E_FULL,
                  "that alone would be read");
@@ -337,7 +343,12 @@ Test(chat, gives_up_cleanly_at_each_allocation, .init = setup, .fini = drop)
 
 /* ---- tools-v1 ---- */
 
-enum { TOOLS = 4, CALL = 5, RESULT = 6, FIRST_BYTE = 9 }; /* of the vocabulary below, turns begin at 7 and end at 8 */
+enum {
+    TOOLS = 4,
+    CALL = 5,
+    RESULT = 6,
+    FIRST_BYTE = 9
+}; /* of the vocabulary below, turns begin at 7 and end at 8 */
 
 /* @form: the key's value, NULL: none. @result: the text of token 6. Return: that of chat_init(). */
 static int load_tools(const char *form, const char *result, struct reason *why)
@@ -345,8 +356,9 @@ static int load_tools(const char *form, const char *result, struct reason *why)
     struct vocab_make_token tokens[9 + 256 + 4];
     static char bytes[256][8];
     struct gguf_make m;
-    const char *const controls[] = { "<pad>", "<eos>", "<bos>", "<unk>", "<tools>",
-                                     "<call>", result, "<start_of_turn>", "<end_of_turn>" };
+    const char *const controls[] = { "<pad>", "<eos>",           "<bos>",
+                                     "<unk>", "<tools>",         "<call>",
+                                     result,  "<start_of_turn>", "<end_of_turn>" };
     size_t n = 0;
 
     for (size_t i = 0; i < 9; i++)
@@ -372,13 +384,15 @@ static void setup_tools(void)
     cr_assert_eq(load_tools("tools-v1", "<result>", &why), 0, "%s", why.text);
 }
 
-static void check_tools(const char *lines, const struct chat_turn *turns, size_t n, bool answer, const char *want)
+static void check_tools(const char *lines, const struct chat_turn *turns, size_t n, bool answer,
+                        const char *want)
 {
     size_t n_ids;
     struct reason why = { "" };
     const struct gguf_string tools = { lines, strlen(lines) };
 
-    cr_assert_eq(chat_render(&chat, t, tools, turns, n, answer, ids, IDS_MAX, &n_ids, &why), 0, "%s", why.text);
+    cr_assert_eq(chat_render(&chat, t, tools, turns, n, answer, ids, IDS_MAX, &n_ids, &why), 0,
+                 "%s", why.text);
     check(ids, n_ids, want);
 }
 
@@ -390,10 +404,12 @@ Test(chat, a_file_says_that_its_model_calls_tools, .init = setup_tools, .fini = 
     cr_assert_eq(chat.call, (uint32_t)CALL);
 }
 
-Test(chat, tools_stand_after_the_system_text_and_results_have_a_mark, .init = setup_tools, .fini = drop)
+Test(chat, tools_stand_after_the_system_text_and_results_have_a_mark, .init = setup_tools,
+     .fini = drop)
 {
     static const uint32_t made_call[] = { CALL, FIRST_BYTE + '{', FIRST_BYTE + '}', 8 };
-    const struct chat_turn turns[] = { turn(CHAT_ROLE_SYSTEM, "sys"), turn(CHAT_ROLE_USER, "a"),
+    const struct chat_turn turns[] = { turn(CHAT_ROLE_SYSTEM, "sys"),
+                                       turn(CHAT_ROLE_USER, "a"),
                                        { .role = CHAT_ROLE_MODEL, .ids = made_call, .n_ids = 4 },
                                        turn(CHAT_ROLE_TOOL, " {} ") };
     static const char lines[] = "a(b)\nc()\n";
@@ -405,7 +421,8 @@ Test(chat, tools_stand_after_the_system_text_and_results_have_a_mark, .init = se
                      "<start_of_turn>user\n<result>{}<end_of_turn>\n<start_of_turn>model\n");
     check_tools(lines, turns, 1, false, HEAD);
     check_tools(lines, turns, 0, false, "<bos><start_of_turn>user\n<tools>a(b)\nc()\n\n");
-    check_tools("", turns + 1, 1, true, "<bos><start_of_turn>user\na<end_of_turn>\n<start_of_turn>model\n");
+    check_tools("", turns + 1, 1, true,
+                "<bos><start_of_turn>user\na<end_of_turn>\n<start_of_turn>model\n");
 }
 
 Test(chat, no_text_makes_a_mark, .init = setup_tools, .fini = drop)
@@ -415,8 +432,8 @@ Test(chat, no_text_makes_a_mark, .init = setup_tools, .fini = drop)
                                        turn(CHAT_ROLE_MODEL, said), turn(CHAT_ROLE_TOOL, said) };
     size_t n_ids, marks[9] = { 0 };
 
-    cr_assert_eq(chat_render(&chat, t, (struct gguf_string){ "a()\n", 4 }, turns, 4, true, ids, IDS_MAX, &n_ids,
-                             NULL),
+    cr_assert_eq(chat_render(&chat, t, (struct gguf_string){ "a()\n", 4 }, turns, 4, true, ids,
+                             IDS_MAX, &n_ids, NULL),
                  0);
     for (size_t i = 0; i < n_ids; i++)
         if (ids[i] < 9) marks[ids[i]]++;

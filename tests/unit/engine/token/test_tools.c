@@ -32,12 +32,15 @@ static void check_lines(const char *want)
 
 Test(tools, a_line_has_the_arguments_in_the_order_of_the_schema, .init = setup, .fini = drop)
 {
-    cr_assert_eq(add("{\"name\": \"seat\", \"description\": \"Heat.\", \"parameters\": {\"type\": \"object\","
-                     "\"properties\": {\"zone\": {\"type\": \"string\"}, \"level\": {}, \"at\": {}},"
-                     "\"required\": [\"level\"]}}"),
-                 0, "%s", why.text);
+    cr_assert_eq(
+        add("{\"name\": \"seat\", \"description\": \"Heat.\", \"parameters\": {\"type\": "
+            "\"object\","
+            "\"properties\": {\"zone\": {\"type\": \"string\"}, \"level\": {}, \"at\": {}},"
+            "\"required\": [\"level\"]}}"),
+        0, "%s", why.text);
     cr_assert_eq(add("{\"name\": \"stop\"}"), 0, "%s", why.text);
-    cr_assert_eq(add("{\"name\": \"go.1\", \"parameters\": {\"properties\": {\"a\": {}}, \"required\": [\"a\"]}}"),
+    cr_assert_eq(add("{\"name\": \"go.1\", \"parameters\": {\"properties\": {\"a\": {}}, "
+                     "\"required\": [\"a\"]}}"),
                  0, "%s", why.text);
     check_lines("seat(zone?,level,at?)\nstop()\ngo.1(a)\n");
 }
@@ -89,7 +92,8 @@ Test(tools, there_is_a_limit_to_each_size, .init = setup, .fini = drop)
     n = (size_t)snprintf(json, TOOLS_JSON_MAX, "{\"name\": \"%065d\"}", 0);
     cr_assert_eq(tools_line(json, n, &lines, &why), TOOLS_E_INVALID);
 
-    n = (size_t)snprintf(json, TOOLS_JSON_MAX, "{\"name\": \"a\", \"parameters\": {\"properties\": {\"a0\": 0");
+    n = (size_t)snprintf(json, TOOLS_JSON_MAX,
+                         "{\"name\": \"a\", \"parameters\": {\"properties\": {\"a0\": 0");
     for (int i = 1; i <= TOOLS_ARGUMENTS_MAX; i++)
         n += (size_t)snprintf(json + n, TOOLS_JSON_MAX - n, ", \"a%d\": 0", i);
     n += (size_t)snprintf(json + n, TOOLS_JSON_MAX - n, "}}}");
@@ -130,9 +134,12 @@ Test(tools, a_call_must_fit_what_was_offered)
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct reason said = { "" };
-        const int r = tools_call(offered, sizeof(offered) - 1, cases[i].call, strlen(cases[i].call), &said);
+        const int r =
+            tools_call(offered, sizeof(offered) - 1, cases[i].call, strlen(cases[i].call), &said);
         cr_assert_eq(r, cases[i].word ? TOOLS_E_INVALID : 0, "%s: %s", cases[i].call, said.text);
-        if (cases[i].word) cr_assert_not_null(strstr(said.text, cases[i].word), "%s: %s", cases[i].call, said.text);
+        if (cases[i].word)
+            cr_assert_not_null(strstr(said.text, cases[i].word), "%s: %s", cases[i].call,
+                               said.text);
     }
     cr_assert_eq(tools_call(NULL, 0, cases[0].call, strlen(cases[0].call), NULL), TOOLS_E_INVALID);
 }

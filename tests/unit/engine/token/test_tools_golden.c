@@ -45,7 +45,9 @@ static void drop(void)
 
 static struct chat_turn text_turn(enum chat_role role, const json_t *text)
 {
-    return (struct chat_turn){ .role = role, .text = json_string_value(text), .n = json_string_length(text) };
+    return (struct chat_turn){ .role = role,
+                               .text = json_string_value(text),
+                               .n = json_string_length(text) };
 }
 
 /* @ids: [IDS_MAX] place for an answer. */
@@ -96,11 +98,12 @@ static void check(const json_t *row, size_t number)
         n++;
     }
     const struct gguf_string tools = { lines.n ? (const char *)buf_front(&lines) : NULL, lines.n };
-    cr_assert_eq(chat_render(&chat, t, tools, turns, n, true, ids, IDS_MAX, &n_ids, &why), 0, "%s", why.text);
+    cr_assert_eq(chat_render(&chat, t, tools, turns, n, true, ids, IDS_MAX, &n_ids, &why), 0, "%s",
+                 why.text);
     cr_assert_eq(n_ids, json_array_size(want), "conversation %zu: %zu tokens", number, n_ids);
     for (i = 0; i < n_ids; i++)
-        cr_assert_eq(ids[i], (uint32_t)json_integer_value(json_array_get(want, i)), "conversation %zu, token %zu",
-                     number, i);
+        cr_assert_eq(ids[i], (uint32_t)json_integer_value(json_array_get(want, i)),
+                     "conversation %zu, token %zu", number, i);
     buf_deinit(&lines);
 }
 

@@ -112,8 +112,7 @@ Test(sim, the_same_seed_gives_the_same_result_and_another_one_another)
 
 /* ---- promises ---- */
 
-#define PERSON                                                                                     \
-    "[group person]\nclients = 1\nthink-s = 5\nprompt = 200\noutput = 32\n"
+#define PERSON "[group person]\nclients = 1\nthink-s = 5\nprompt = 200\noutput = 32\n"
 #define BACKGROUND                                                                                 \
     "[group reader]\nclients = 1\nclass = background\nprompt = 4000\noutput = 1\n"                 \
     "[group writers]\napps = 3\nclients = 1\nclass = background\nprompt = 50\noutput = 500\n"
@@ -140,14 +139,14 @@ Test(sim, a_persons_first_token_takes_no_longer_than_twice_its_idle_time_beside_
 Test(sim, without_the_two_rules_of_the_worker_it_would_take_longer)
 {
     const double idle = first_token("[run]\nseconds = 2000\n" PERSON, 0.99);
-    const double neither = first_token(
-        "[run]\nseconds = 2000\n[machine]\nwaits = no\nabandons = no\n" PERSON
-        "[group reader]\nclients = 1\nclass = background\nprompt = 4000\noutput = 1\n",
-        0.99);
-    const double both = first_token(
-        "[run]\nseconds = 2000\n" PERSON
-        "[group reader]\nclients = 1\nclass = background\nprompt = 4000\noutput = 1\n",
-        0.99);
+    const double neither =
+        first_token("[run]\nseconds = 2000\n[machine]\nwaits = no\nabandons = no\n" PERSON
+                    "[group reader]\nclients = 1\nclass = background\nprompt = 4000\noutput = 1\n",
+                    0.99);
+    const double both =
+        first_token("[run]\nseconds = 2000\n" PERSON
+                    "[group reader]\nclients = 1\nclass = background\nprompt = 4000\noutput = 1\n",
+                    0.99);
 
     cr_assert_gt(neither, 2 * idle, "%f against %f s", neither, idle);
     cr_assert_lt(both, 1.35 * idle, "%f against %f s", both, idle);
@@ -222,10 +221,12 @@ Test(sim, a_level_that_costs_less_is_done_sooner)
 
 Test(sim, a_prefix_is_computed_once_for_each_app)
 {
-    play("[run]\nseconds = 100\n[group a]\napps = 2\nclients = 1\nprompt = 1050\nprefix = 1000\n", 1);
+    play("[run]\nseconds = 100\n[group a]\napps = 2\nclients = 1\nprompt = 1050\nprefix = 1000\n",
+         1);
     const struct sim_group *g = &sim.group[0];
     cr_assert_eq(g->cached_tokens, (g->n_done - 2) * 1000);
-    cr_assert_lt(sim_quantile(&sim.group[0].first, 0.1), 0.2 * sim_quantile(&sim.group[0].first, 1));
+    cr_assert_lt(sim_quantile(&sim.group[0].first, 0.1),
+                 0.2 * sim_quantile(&sim.group[0].first, 1));
     sim_deinit(&sim);
 }
 
@@ -239,4 +240,3 @@ Test(sim, more_apps_than_it_can_take_are_refused)
     cr_assert(strstr(why.text, "8193"), "%s", why.text);
     sim_deinit(&sim);
 }
-
