@@ -9,10 +9,11 @@ import os
 import pathlib
 import subprocess
 import sys
+import unittest
 
 import tap
 from client import pb, run, said
-from house import MODELS, TestCase, eventually, note
+from house import MODELS, SANITIZED, TestCase, eventually, note
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools/train"))
@@ -22,6 +23,7 @@ import grammar  # noqa: E402
 MODELS["mini"] = ROOT / "models/hearth-mini/hearth-mini.gguf"
 TOOLS = grammar.tools()
 CALLS, QUIET = ("command", "several"), ("scope", "absent")
+meaning = unittest.skipIf(SANITIZED, "the answers are those of other builds, and take minutes here")
 FLOOR = {"calls": 30, "fast": 30, "quiet": 60, "follow": 15}  # percent
 
 
@@ -77,11 +79,13 @@ class Mini(TestCase):
         answers = self.answers(rows, **more)
         return share([a.done.finish == pb.FINISH_STOP and calls(a) == wanted(row["turns"][1]) for row, a in zip(rows, answers)])
 
+    @meaning
     def test_commands_become_the_right_calls(self):
         got = self.exact(sample(CALLS, 100))
         note(f"{got:.0f} % of 100 requests have the right calls with the right arguments")
         self.assertGreaterEqual(got, FLOOR["calls"])
 
+    @meaning
     def test_the_smallest_level_knows_them_too(self):
         rows = sample(CALLS, 60)
         got = self.exact(rows, level="fast")
@@ -97,18 +101,19 @@ class Mini(TestCase):
             a = self.answers([row], level=name)[0]
             self.assertEqual((a.done.level, a.done.finish), (name, pb.FINISH_STOP))
 
+    @meaning
     def test_what_it_cannot_do_is_not_called(self):
         got = share([not calls(a) for a in self.answers(sample(QUIET, 40))])
         note(f"{got:.0f} % of 40 requests out of scope call nothing")
         self.assertGreaterEqual(got, FLOOR["quiet"])
 
     def test_without_tools_nothing_is_called(self):
-        rows = sample(CALLS, 20)
-        for row in rows:
+        for row in sample(CALLS, 4 if SANITIZED else 20):
             a = self.c.wait(self.c.generate(row["turns"][0]["text"], max_tokens=60))
             self.assertIsNotNone(a.done, a)
             self.assertEqual(calls(a), [])
 
+    @meaning
     def test_a_follow_up_continues_its_conversation(self):
         c, hits, n = compose.Composer("test", "follow"), [], 0
         while len(hits) < 30:
@@ -128,7 +133,7 @@ class Mini(TestCase):
 
     def test_korean_streams_in_whole_characters(self):
         """Each piece is valid by itself. U+FFFD is where the model itself makes half a character, out of bytes of a rare one."""
-        rows = [r for r in sample(CALLS, 80) if r["lang"] == "k"][:20]
+        rows = [r for r in sample(CALLS, 80) if r["lang"] == "k"][:8 if SANITIZED else 20]
         korean = broken = 0
         for a in self.answers(rows):
             for t in a.tokens:
@@ -136,14 +141,14 @@ class Mini(TestCase):
                 t.call.decode("utf-8", "strict")
             korean += any("가" <= ch <= "힣" for ch in a.text.decode())
             broken += "\ufffd" in a.text.decode()
-        self.assertGreater(korean, 10, "most are answered in Korean")
+        self.assertGreater(korean, len(rows) / 2, "most are answered in Korean")
         self.assertLessEqual(broken, 4)
 
     def test_calls_come_once_whenever_the_worker_is_killed(self):
         rows = sample(("several",), 4) + sample(("command",), 4)
         want = [([t.call for t in a.tokens if t.call], a.text, a.ids) for a in self.answers(rows)]
         self.assertTrue(any(c for c, _, _ in want))
-        for n in (1, 4, 8, 12):
+        for n in (4,) if SANITIZED else (1, 4, 8, 12):
             for row, (call, text, ids) in zip(rows, want):
                 restarts = self.c.status().worker_restarts
                 a = self.c.wait_tokens(self.ask(row), n)
