@@ -194,6 +194,15 @@ static void cell_read(struct out_table *t, const struct hearth_request_info *q)
         out_table_cell(t, "%" PRIu32, q->prompt_tokens);
 }
 
+/* Nothing where there is no number. */
+static void cell_positive(struct out_table *t, double x, const char *unit)
+{
+    if (x > 0)
+        out_table_cell(t, "%.1f%s", x, unit);
+    else
+        out_table_cell(t, "%s", "");
+}
+
 /* The columns that matter least are last: a narrow screen cuts them. */
 void status_view_requests(struct out_table *t, const struct hearth_request_info *q, size_t n)
 {
@@ -243,11 +252,11 @@ void status_view_live(struct out_table *t, const struct hearth_request_info *q, 
         out_table_cell(t, "%.12s", q[i].level ? q[i].level : "");
         cell_read(t, &q[i]);
         out_table_cell(t, "%" PRIu32, q[i].output_tokens);
-        out_table_cell(t, tok_s[i] > 0 ? "%.1f" : "", (double)tok_s[i]);
+        cell_positive(t, (double)tok_s[i], "");
         out_table_cell(t, "%s", out_about(time, sizeof(time), q[i].age_us / 1000));
         out_table_cell(t, "%s", out_time(time, sizeof(time), q[i].engine_us));
         out_table_cell(t, "%" PRIu32, q[i].cached_tokens);
-        out_table_cell(t, q[i].energy_mj ? "%.1f J" : "", (double)q[i].energy_mj * 1e-3);
+        cell_positive(t, (double)q[i].energy_mj * 1e-3, " J");
         out_table_cell(t, "%" PRIu32, q[i].pid);
     }
 }

@@ -198,7 +198,9 @@ int climate_init(struct climate *c, struct server *s)
 {
     c->server = s;
     governor_init(&c->governor);
-    c->machine = (struct machine){ .heat_c = NAN, .limit_c = NAN, .battery_percent = NAN };
+    c->machine = (struct machine){ .heat_c = MACHINE_UNKNOWN,
+                                   .limit_c = MACHINE_UNKNOWN,
+                                   .battery_percent = MACHINE_UNKNOWN };
     const int r = sensors_new(s->conf.sensors, &c->sensors);
     if (r < 0) return err_pass(r);
     c->timer = event_new(s->base, -1, EV_PERSIST, on_timer, c);

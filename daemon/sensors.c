@@ -230,12 +230,12 @@ static void read_pressure(const struct sensors *s, const char *file, double *som
 
 void sensors_read(const struct sensors *s, struct machine *ret)
 {
-    *ret = (struct machine){ .heat_c = NAN,
-                             .limit_c = NAN,
-                             .battery_percent = NAN,
-                             .cpu_some = NAN,
-                             .memory_some = NAN,
-                             .memory_full = NAN };
+    *ret = (struct machine){ .heat_c = MACHINE_UNKNOWN,
+                             .limit_c = MACHINE_UNKNOWN,
+                             .battery_percent = MACHINE_UNKNOWN,
+                             .cpu_some = MACHINE_UNKNOWN,
+                             .memory_some = MACHINE_UNKNOWN,
+                             .memory_full = MACHINE_UNKNOWN };
     read_heat(s, ret);
     read_power(s, ret);
     read_pressure(s, "cpu", &ret->cpu_some, NULL);

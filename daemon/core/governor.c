@@ -47,7 +47,7 @@ static uint64_t seconds(unsigned s)
 
 void governor_init(struct governor *g)
 {
-    *g = (struct governor){ .margin_k = NAN };
+    *g = (struct governor){ .margin_k = MACHINE_UNKNOWN };
     for (int i = 0; i < GOVERNOR_CAUSES; i++)
         g->limit[i].patience_ns = seconds(PATIENCE_S);
 }

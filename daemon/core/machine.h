@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* daemon/core/machine.h: what hearthd knows about the machine around it, at one moment. A value; what is not known is NAN. */
+/* daemon/core/machine.h: what hearthd knows about the machine around it, at one moment. A value; what is not known is MACHINE_UNKNOWN. */
 #pragma once
+#include <math.h>
 #include <stdbool.h>
+
+#define MACHINE_UNKNOWN ((double)NAN) /* isnan() tells */
 
 struct machine {
     char zone[24];          /* the thermal zone that is nearest to its limit, "" if none is known */

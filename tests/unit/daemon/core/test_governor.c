@@ -14,10 +14,10 @@ enum { T0 = 1000 }; /* [s] the first moment */
 static const struct governor_input quiet = { .machine = { .zone = "cpu-thermal",
                                                           .heat_c = 40,
                                                           .limit_c = 85,
-                                                          .battery_percent = NAN,
-                                                          .cpu_some = NAN,
-                                                          .memory_some = NAN,
-                                                          .memory_full = NAN } };
+                                                          .battery_percent = MACHINE_UNKNOWN,
+                                                          .cpu_some = MACHINE_UNKNOWN,
+                                                          .memory_some = MACHINE_UNKNOWN,
+                                                          .memory_full = MACHINE_UNKNOWN } };
 
 static struct governor fresh(void)
 {
@@ -73,7 +73,7 @@ Test(governor, nothing_known_limits_nothing)
     struct governor g = fresh();
     struct governor_input in = quiet;
 
-    in.machine.heat_c = in.machine.limit_c = NAN;
+    in.machine.heat_c = in.machine.limit_c = MACHINE_UNKNOWN;
     for (unsigned s = 0; s < 100; s++)
         cr_assert_not(at(&g, in, s));
 }
@@ -179,7 +179,7 @@ Test(governor, a_battery_of_unknown_charge_limits_nothing)
 {
     struct governor g = fresh();
 
-    cr_assert_not(at(&g, on_battery(NAN), 0));
+    cr_assert_not(at(&g, on_battery(MACHINE_UNKNOWN), 0));
 }
 
 Test(governor, memory_pressure_allows_the_cheapest_only)

@@ -71,8 +71,8 @@ Test(pressure, what_is_unknown_is_none)
 {
     struct pressure p = { .stage = PRESSURE_CACHE };
 
-    cr_assert_eq(changes_at(&p, memory(NAN, NAN), 100), 110);
-    cr_assert_eq(changes_at(&p, memory(NAN, NAN), 111), 0);
+    cr_assert_eq(changes_at(&p, memory(MACHINE_UNKNOWN, MACHINE_UNKNOWN), 100), 110);
+    cr_assert_eq(changes_at(&p, memory(MACHINE_UNKNOWN, MACHINE_UNKNOWN), 111), 0);
 }
 
 Test(pressure, stages_have_names)
