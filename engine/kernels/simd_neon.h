@@ -173,21 +173,25 @@ SIMD_INLINE v64u v64u_from_s8(v64u v)
 {
     return v;
 }
+/* acc + the products of 16 bytes, four to a lane. */
+SIMD_INLINE int32x4_t simd_dot_16(int32x4_t acc, uint8x16_t w, int8x16_t a)
+{
+    const int8x16_t s = vreinterpretq_s8_u8(w);
+#ifdef __ARM_FEATURE_DOTPROD
+    return vdotq_s32(acc, s, a);
+#else
+    const int16x8_t lo = vmull_s8(vget_low_s8(s), vget_low_s8(a)), hi = vmull_high_s8(s, a);
+    return vaddq_s32(acc, vpaddq_s32(vpaddlq_s16(lo), vpaddlq_s16(hi)));
+#endif
+}
 /* Four rows a register: the four activations are the same for all of them. */
 SIMD_INLINE v16i v16i_dot_s8(v16i acc, v64u w, const int8_t *a)
 {
     int32_t four;
     memcpy(&four, a, 4);
     const int8x16_t t = vreinterpretq_s8_s32(vdupq_n_s32(four));
-    for (int i = 0; i < 4; i++) {
-        const int8x16_t s = vreinterpretq_s8_u8(w.q[i]);
-#ifdef __ARM_FEATURE_DOTPROD
-        acc.q[i] = vdotq_s32(acc.q[i], s, t);
-#else
-        const int16x8_t lo = vmull_s8(vget_low_s8(s), vget_low_s8(t)), hi = vmull_high_s8(s, t);
-        acc.q[i] = vaddq_s32(acc.q[i], vpaddq_s32(vpaddlq_s16(lo), vpaddlq_s16(hi)));
-#endif
-    }
+    for (int i = 0; i < 4; i++)
+        acc.q[i] = simd_dot_16(acc.q[i], w.q[i], t);
     return acc;
 }
 SIMD_INLINE v16i v16i_dot(v16i acc, v64u w, const int8_t *a)
@@ -197,15 +201,8 @@ SIMD_INLINE v16i v16i_dot(v16i acc, v64u w, const int8_t *a)
 /* Four weights a lane, each with an activation of its own. */
 SIMD_INLINE v16i v16i_dot64_s8(v16i acc, v64u w, const int8_t *x)
 {
-    for (int i = 0; i < 4; i++) {
-        const int8x16_t s = vreinterpretq_s8_u8(w.q[i]), t = vld1q_s8(x + 16 * i);
-#ifdef __ARM_FEATURE_DOTPROD
-        acc.q[i] = vdotq_s32(acc.q[i], s, t);
-#else
-        const int16x8_t lo = vmull_s8(vget_low_s8(s), vget_low_s8(t)), hi = vmull_high_s8(s, t);
-        acc.q[i] = vaddq_s32(acc.q[i], vpaddq_s32(vpaddlq_s16(lo), vpaddlq_s16(hi)));
-#endif
-    }
+    for (int i = 0; i < 4; i++)
+        acc.q[i] = simd_dot_16(acc.q[i], w.q[i], vld1q_s8(x + 16 * i));
     return acc;
 }
 SIMD_INLINE v16i v16i_dot64(v16i acc, v64u w, const int8_t *x)
