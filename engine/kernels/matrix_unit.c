@@ -38,7 +38,7 @@ static size_t unit_column_at(const struct matrix *m, uint32_t r, uint32_t i, int
     return column + (m->type == QUANT_Q8_0 ? r : r / 32 * 16 + r % 16);
 }
 
-/* Block @b of row @r to or from the tile that has it. */
+/* The same in the layout of @m. */
 static size_t unit_at(const struct matrix *m, uint32_t r, uint32_t b, uint32_t i, int *ret_shift)
 {
     return m->layout == MATRIX_UNIT_ROWS ? unit_row_at(m, b, i, ret_shift)
