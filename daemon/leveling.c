@@ -14,23 +14,12 @@ enum {
     GUESS_TOKENS = 64
 }; /* of an answer whose length the client leaves open: a short paragraph */
 
-static double cost_of(const struct levels_row *row)
-{
-    return row->cost > 0 && row->cost <= 1 ? row->cost : 1;
-}
-
-static size_t row_of(const struct supervisor *v, const char *name)
-{
-    for (size_t i = 0; i < v->n_levels; i++)
-        if (strcmp(v->level_name[i], name) == 0) return i;
-    return SIZE_MAX;
-}
-
 double leveling_cost(const struct server *s, const char *level)
 {
-    const size_t i = row_of(&s->supervisor, level);
+    const struct supervisor *v = &s->supervisor;
+    const size_t i = levels_find(v->level, v->n_levels, level);
 
-    return i == SIZE_MAX ? 1 : cost_of(&s->supervisor.level[i]);
+    return i == SIZE_MAX ? 1 : levels_cost(&v->level[i]);
 }
 
 void leveling_learn(struct server *s, const char *level)
@@ -70,7 +59,7 @@ static size_t in_time(const struct request *r, size_t top, struct reason *why)
 
     if (!g->level_may_drop || g->deadline_ms == 0 || r->sched.state == SCHED_OPENING) return top;
     const struct levels_work work = work_of(r, clock_now_ns());
-    const size_t has = row_of(v, r->level);
+    const size_t has = levels_find(v->level, v->n_levels, r->level);
     const size_t i =
         levels_in_time(v->level, v->n_levels, top, has == SIZE_MAX ? top : has, &pace, &work);
     if (i != top)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "daemon/core/pressure.h"
 
 static void put(FILE *f, const char *name, const char *type, const char *help, double value)
 {
@@ -27,11 +28,10 @@ static void put_label(FILE *f, const char *name, const char *value)
 /* The machine around the model. */
 static void put_machine(FILE *f, const Hearth__Status *s)
 {
-    static const char *const stages[] = { "none", "cache", "level", "unload" };
-    double stage = 0;
+    unsigned stage = PRESSURE_UNLOAD;
 
-    for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]); i++)
-        if (strcmp(s->pressure, stages[i]) == 0) stage = (double)i;
+    while (stage > PRESSURE_NONE && strcmp(s->pressure, pressure_name(stage)) != 0)
+        stage--;
     put(f, "weights_read_bytes_per_second", "gauge",
         "By steps that only decode, while they ran; over the last seconds.",
         (double)s->read_gb_s * 1e9);

@@ -2,7 +2,6 @@
 #include "daemon/opening.h"
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "daemon/conversation.h"
@@ -47,9 +46,10 @@ static Hearth__Worker__Turn *add(struct turns *t)
 /* A conversation may be older than the model, which then has no such level: all is computed anew in any case. */
 static char *known(const struct turns *t, const char *level)
 {
-    for (size_t i = 0; i < t->supervisor->n_levels; i++)
-        if (strcmp(level, t->supervisor->level_name[i]) == 0) return (char *)(size_t)level;
-    return (char *)(size_t) "";
+    const struct supervisor *v = t->supervisor;
+    const bool has = levels_find(v->level, v->n_levels, level) != SIZE_MAX;
+
+    return (char *)(size_t)(has ? level : "");
 }
 
 static void add_messages(struct turns *t, Hearth__Message **m, size_t n, const char *level)

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static double cost(const struct levels_row *row)
+double levels_cost(const struct levels_row *row)
 {
     return row->cost > 0 && row->cost <= 1 ? row->cost : 1;
 }
@@ -17,7 +17,7 @@ static size_t nearest(const struct levels_row *rows, size_t n, double target, do
     double least = 0;
 
     for (size_t i = 0; i < n; i++) {
-        const double c = cost(&rows[i]), d = c < target ? target - c : c - target;
+        const double c = levels_cost(&rows[i]), d = c < target ? target - c : c - target;
         if (c > most || (best != SIZE_MAX && d >= least)) continue;
         best = i;
         least = d;
@@ -25,18 +25,26 @@ static size_t nearest(const struct levels_row *rows, size_t n, double target, do
     return best;
 }
 
+size_t levels_find(const struct levels_row *rows, size_t n, const char *name)
+{
+    size_t i = 0;
+
+    while (i < n && strcmp(name, rows[i].name) != 0)
+        i++;
+    return i < n ? i : SIZE_MAX;
+}
+
 /* The row that @name means; SIZE_MAX if none. */
-static size_t find(const char *name, const struct levels_row *rows, size_t n)
+static size_t meant(const char *name, const struct levels_row *rows, size_t n)
 {
     const size_t dearest = nearest(rows, n, 1, 1), cheapest = nearest(rows, n, 0, 1);
 
     if (name[0] == 0 || strcmp(name, "auto") == 0 || strcmp(name, "best") == 0) return dearest;
     if (strcmp(name, "fast") == 0) return cheapest;
     if (strcmp(name, "balanced") == 0)
-        return nearest(rows, n, (cost(&rows[cheapest]) + cost(&rows[dearest])) / 2, 1);
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(name, rows[i].name) == 0) return i;
-    return SIZE_MAX;
+        return nearest(rows, n, (levels_cost(&rows[cheapest]) + levels_cost(&rows[dearest])) / 2,
+                       1);
+    return levels_find(rows, n, name);
 }
 
 static void say_names(const char *asked, const struct levels_row *rows, size_t n,
@@ -56,16 +64,16 @@ int levels_pick(const char *asked, const struct levels_row *rows, size_t n, cons
                 size_t *ret_index, struct reason *why)
 {
     assert(n >= 1);
-    size_t i = find(asked, rows, n);
-    const size_t top = find(ceiling, rows, n);
+    size_t i = meant(asked, rows, n);
+    const size_t top = meant(ceiling, rows, n);
 
     if (i == SIZE_MAX) {
         say_names(asked, rows, n, why);
         return LEVELS_E_UNKNOWN;
     }
     reason_set(why, "%s", "");
-    if (top != SIZE_MAX && cost(&rows[i]) > cost(&rows[top])) {
-        i = nearest(rows, n, 1, cost(&rows[top]));
+    if (top != SIZE_MAX && levels_cost(&rows[i]) > levels_cost(&rows[top])) {
+        i = nearest(rows, n, 1, levels_cost(&rows[top]));
         reason_set(why, "an administrator allows no more than %s", rows[top].name);
     }
     *ret_index = i;
@@ -74,18 +82,18 @@ int levels_pick(const char *asked, const struct levels_row *rows, size_t n, cons
 
 size_t levels_under(const struct levels_row *rows, size_t n, size_t i, double share)
 {
-    const double least = cost(&rows[nearest(rows, n, 0, 1)]),
-                 most = cost(&rows[nearest(rows, n, 1, 1)]),
+    const double least = levels_cost(&rows[nearest(rows, n, 0, 1)]),
+                 most = levels_cost(&rows[nearest(rows, n, 1, 1)]),
                  bound = least + share * (most - least) + 1e-6; /* costs are f32 on their way */
 
-    return cost(&rows[i]) <= bound ? i : nearest(rows, n, 1, bound);
+    return levels_cost(&rows[i]) <= bound ? i : nearest(rows, n, 1, bound);
 }
 
 double levels_time_ns(const struct levels_row *row, const struct levels_pace *pace,
                       const struct levels_work *work)
 {
     if (!(pace->prefill_tok_ns > 0 && pace->decode_step_ns > 0 && pace->cost > 0)) return 0;
-    return work->wait_ns + cost(row) / pace->cost *
+    return work->wait_ns + levels_cost(row) / pace->cost *
                                (work->prefill_tokens * pace->prefill_tok_ns +
                                 work->decode_tokens * pace->decode_step_ns);
 }
@@ -97,10 +105,10 @@ size_t levels_in_time(const struct levels_row *rows, size_t n, size_t top, size_
 
     if (!(levels_time_ns(&rows[top], pace, work) > 0)) return top;
     for (size_t i = 0; i < n; i++) {
-        const double reserve = cost(&rows[i]) > cost(&rows[now]) ? 1.5 : 1;
-        if (cost(&rows[i]) > cost(&rows[top])) continue;
+        const double reserve = levels_cost(&rows[i]) > levels_cost(&rows[now]) ? 1.5 : 1;
+        if (levels_cost(&rows[i]) > levels_cost(&rows[top])) continue;
         if (levels_time_ns(&rows[i], pace, work) * reserve > work->left_ns) continue;
-        const double more = best == SIZE_MAX ? 1 : cost(&rows[i]) - cost(&rows[best]);
+        const double more = best == SIZE_MAX ? 1 : levels_cost(&rows[i]) - levels_cost(&rows[best]);
         if (more > 0 || (i == top && more >= 0)) best = i; /* of equals the one that is wanted */
     }
     return best != SIZE_MAX ? best : nearest(rows, n, 0, 1);

@@ -13,6 +13,11 @@ struct levels_row {
         cost; /* share of the whole model's weights per token, (0, 1]; anything else counts as 1 */
 };
 
+/** levels_cost() - cost of a row, 1 if what it has is none. */
+double levels_cost(const struct levels_row *row);
+/** levels_find() - the row with this very name (no word like "best" is one). Return: its index, SIZE_MAX: none. */
+size_t levels_find(const struct levels_row *rows, size_t n, const char *name);
+
 /**
  * levels_pick() - the level of one request
  * @asked: "" and "auto" (what is best under @ceiling), "best" (the dearest row), "fast" (the cheapest), "balanced" (the one whose

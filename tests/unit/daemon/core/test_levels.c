@@ -19,6 +19,17 @@ static size_t pick(const char *asked, const char *ceiling, struct reason *why)
     return i;
 }
 
+Test(levels, are_found_by_their_very_name)
+{
+    static const struct levels_row table[] = { { "big", 1 }, { "fast", 0.5 }, { "odd", 7 } };
+
+    cr_assert_eq(levels_find(table, 3, "fast"), 1);
+    cr_assert_eq(levels_find(table, 3, "best"), SIZE_MAX, "a word, and no row");
+    cr_assert_eq(levels_find(table, 0, "big"), SIZE_MAX);
+    cr_assert_float_eq(levels_cost(&table[1]), 0.5, 0);
+    cr_assert_float_eq(levels_cost(&table[2]), 1, 0, "what is no share counts as all");
+}
+
 Test(levels, words_choose_by_cost)
 {
     struct reason why;
