@@ -69,34 +69,31 @@ static int keep_text(struct hearth_client *c, const ProtobufCBinaryData *text)
     return 0;
 }
 
-/* A call that the model completed. */
-static int tool_call(struct hearth_client *c, const Hearth__Token *m)
+/* Tell request @id of @e with @text. It may be gone: an event before may have cancelled it. */
+static int tell_text(struct hearth_client *c, uint64_t id, const ProtobufCBinaryData *text,
+                     struct hearth_event e)
 {
-    struct call *call = call_find(c, m->id);
+    struct call *call = call_find(c, id);
 
     if (!call || !call->fn) return 0;
-    const int r = keep_text(c, &m->call);
+    const int r = keep_text(c, text);
     if (r < 0) return err_pass(r);
-    call_tell(c, call,
-              &(struct hearth_event){
-                  .type = HEARTH_EVENT_CALL, .text = c->text, .text_size = m->call.len });
+    e.text = c->text;
+    e.text_size = text->len;
+    call_tell(c, call, &e);
     return 0;
 }
 
 static int token(struct hearth_client *c, const Hearth__Token *m)
 {
-    struct call *call = call_find(c, m->id);
+    const struct hearth_event made = { .type = HEARTH_EVENT_TEXT,
+                                       .token_ids = m->token_ids,
+                                       .n_token_ids = m->n_token_ids },
+                              called = { .type = HEARTH_EVENT_CALL };
+    int r = tell_text(c, m->id, &m->text, made);
 
-    if (!call || !call->fn) return 0;
-    const int r = keep_text(c, &m->text);
-    if (r < 0) return err_pass(r);
-    call_tell(c, call,
-              &(struct hearth_event){ .type = HEARTH_EVENT_TEXT,
-                                      .text = c->text,
-                                      .text_size = m->text.len,
-                                      .token_ids = m->token_ids,
-                                      .n_token_ids = m->n_token_ids });
-    return m->call.len > 0 ? tool_call(c, m) : 0;
+    if (r == 0 && m->call.len > 0) r = tell_text(c, m->id, &m->call, called);
+    return r < 0 ? err_pass(r) : 0;
 }
 
 static void done(struct hearth_client *c, const Hearth__Done *m)
