@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/climate.h"
 #include <errno.h>
-#include <math.h>
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -198,11 +197,9 @@ int climate_init(struct climate *c, struct server *s)
 {
     c->server = s;
     governor_init(&c->governor);
-    c->machine = (struct machine){ .heat_c = MACHINE_UNKNOWN,
-                                   .limit_c = MACHINE_UNKNOWN,
-                                   .battery_percent = MACHINE_UNKNOWN };
     const int r = sensors_new(s->conf.sensors, &c->sensors);
     if (r < 0) return err_pass(r);
+    sensors_read(c->sensors, &c->machine);
     c->timer = event_new(s->base, -1, EV_PERSIST, on_timer, c);
     if (!c->timer) return err_raise(-ENOMEM);
     const int fd = sensors_pressure_fd(c->sensors);
