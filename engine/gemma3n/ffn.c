@@ -8,7 +8,7 @@
  *
  * Sparse layers (Gaussian top-k: about 5 % of the units survive): the gate first; then the survivors of each row are listed, and
  * only their rows of up and columns of down are read. Whatever is left out is a product with 0, so the bits are those of the
- * dense way. It is the faster way for any number of rows, so that there is no other for matrices packed by unit.
+ * dense way. It is faster for few rows and as fast for many (docs/PERFORMANCE.md), so that matrices packed by unit have no other.
  */
 #include "engine/gemma3n/ffn.h"
 #include <assert.h>
