@@ -57,6 +57,16 @@ Test(pressure, stages_are_taken_back_after_ten_calm_seconds_each)
     cr_assert_eq(changes_at(&p, memory(0, 0), 233), 0);
 }
 
+Test(pressure, the_first_stage_comes_back_at_once)
+{
+    struct pressure p = { .stage = PRESSURE_CACHE };
+
+    cr_assert_eq(changes_at(&p, memory(0, 0), 100), 110);
+    cr_assert_eq(p.stage, PRESSURE_NONE);
+    cr_assert_eq(changes_at(&p, memory(90, 0), 111), 111,
+                 "not after the time that stages have to act");
+}
+
 Test(pressure, a_moment_of_calm_is_not_enough)
 {
     struct pressure p = { .stage = PRESSURE_CACHE };
