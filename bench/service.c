@@ -12,14 +12,8 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "bench/samples.h"
 #include "bench/stats.h"
-
-enum { SAMPLES_MAX = 1 << 22 };
-
-struct samples {
-    double *x;
-    size_t n, size;
-};
 
 struct tally {
     uint64_t sent, answered, code[SERVICE_CODES];
@@ -41,25 +35,7 @@ static const char *const code_names[SERVICE_CODES] = {
     "storage", "bad_model", "internal", "other",    "cut",         "lost",
 };
 
-static const struct quantile {
-    const char *name;
-    double q;
-} quantiles[] = { { "p50", 0.5 }, { "p90", 0.9 }, { "p99", 0.99 }, { "max", 1 } };
-
 /* ---- counting ---- */
-
-static int add(struct samples *s, double x)
-{
-    if (s->n == s->size) {
-        const size_t size = s->size ? 2 * s->size : 256;
-        double *more = size <= SAMPLES_MAX ? reallocarray(s->x, size, sizeof(*more)) : NULL;
-        if (!more) return err_raise(-ENOMEM);
-        s->x = more;
-        s->size = size;
-    }
-    s->x[s->n++] = x;
-    return 0;
-}
 
 static int count(struct counting *c, const struct service_record *r)
 {
@@ -76,8 +52,8 @@ static int count(struct counting *c, const struct service_record *r)
     c->engine_s[r->app] += r->engine_s;
     c->fair[r->app] += r->engine_s / c->scenario->group[r->group].weight;
     c->tokens[r->app] += r->output_tokens;
-    if (r->first_s >= 0) e = add(&g->first, r->first_s);
-    if (e == 0 && r->code == 0) e = add(&g->total, r->total_s);
+    if (r->first_s >= 0) e = samples_add(&g->first, r->first_s);
+    if (e == 0 && r->code == 0) e = samples_add(&g->total, r->total_s);
     return e;
 }
 
@@ -162,17 +138,6 @@ static json_t *number(double x)
     return isnan(x) ? json_null() : json_real(x);
 }
 
-static json_t *times_json(struct samples *s)
-{
-    json_t *o = json_object();
-
-    for (size_t i = 0; i < 4; i++)
-        (void)json_object_set_new(o, quantiles[i].name,
-                                  number(stats_quantile(s->x, s->n, quantiles[i].q) * 1e3));
-    (void)json_object_set_new(o, "n", json_integer((json_int_t)s->n));
-    return o;
-}
-
 static json_t *group_json(struct counting *c, size_t i, uint32_t first_app, double all_engine_s)
 {
     const struct scenario_group *g = &c->scenario->group[i];
@@ -189,8 +154,8 @@ static json_t *group_json(struct counting *c, size_t i, uint32_t first_app, doub
         if (q->code[k] > 0)
             (void)json_object_set_new(codes, code_names[k], json_integer((json_int_t)q->code[k]));
     (void)json_object_set_new(o, "errors", codes);
-    (void)json_object_set_new(o, "first_token_ms", times_json(&q->first));
-    (void)json_object_set_new(o, "total_ms", times_json(&q->total));
+    (void)json_object_set_new(o, "first_token_ms", samples_json(&q->first));
+    (void)json_object_set_new(o, "total_ms", samples_json(&q->total));
     (void)json_object_set_new(o, "prompt_tokens", json_integer((json_int_t)q->prompt_tokens));
     (void)json_object_set_new(o, "cached_tokens", json_integer((json_int_t)q->cached_tokens));
     (void)json_object_set_new(o, "output_tokens", json_integer((json_int_t)q->output_tokens));
@@ -237,9 +202,7 @@ static void report_table(struct counting *c, FILE *out)
             scenario_class_name(g->request_class), g->apps, q->sent, q->answered,
             (double)q->output_tokens / c->took_s,
             all_s > 0 ? 100 * sum(c->engine_s + app, g->apps) / all_s : 0, stats_jain(x, g->apps));
-        for (size_t k = 0; k < 4; k++)
-            (void)fprintf(out, " %7.0f",
-                          stats_quantile(q->first.x, q->first.n, quantiles[k].q) * 1e3);
+        samples_print(&q->first, out);
         (void)fputs(" |", out);
         for (size_t k = 1; k < SERVICE_CODES; k++)
             if (q->code[k] > 0) (void)fprintf(out, " %" PRIu64 " %s", q->code[k], code_names[k]);
@@ -258,8 +221,8 @@ static void counting_free(struct counting *c)
     free(c->tokens);
     free(c->fair);
     for (size_t i = 0; i < SCENARIO_GROUPS_MAX; i++) {
-        free(c->group[i].first.x);
-        free(c->group[i].total.x);
+        samples_deinit(&c->group[i].first);
+        samples_deinit(&c->group[i].total);
     }
 }
 

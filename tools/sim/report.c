@@ -6,12 +6,6 @@
 #include <math.h>
 #include "base/err.h"
 
-static const struct quantile {
-    const char *name;
-    double q;
-} quantiles[] = { { "p50", 0.5 }, { "p90", 0.9 }, { "p99", 0.99 }, { "max", 1 } };
-enum { N_QUANTILES = 4 };
-
 static double share(const struct sim *s, uint64_t engine_ns)
 {
     return s->engine_ns > 0 ? (double)engine_ns / (double)s->engine_ns : 0;
@@ -27,15 +21,6 @@ static uint64_t refused(const struct sim_group *g)
 }
 
 /* ---- for people ---- */
-
-static void times(FILE *out, struct sim_samples *q)
-{
-    for (int i = 0; i < N_QUANTILES; i++)
-        if (q->n > 0)
-            (void)fprintf(out, " %7.0f", sim_quantile(q, quantiles[i].q) * 1e3);
-        else
-            (void)fprintf(out, " %7s", "-");
-}
 
 static void refusals(const struct sim *s, FILE *out)
 {
@@ -60,26 +45,22 @@ void report_table(struct sim *s, FILE *out)
 
     (void)fprintf(out, "%-16s %-11s %5s %8s %8s %7s %6s | first token, ms%16s | wait, ms\n",
                   "group", "class", "apps", "sent", "done", "engine", "Jain", "");
-    (void)fprintf(out, "%68s", "|");
-    for (int k = 0; k < 2; k++)
-        for (int i = 0; i < N_QUANTILES; i++)
-            (void)fprintf(out, " %7s%s", quantiles[i].name, k == 0 && i == 3 ? " |" : "");
-    (void)fputc('\n', out);
+    (void)fprintf(out, "%68s %s | %s\n", "|", SAMPLES_HEADING, SAMPLES_HEADING);
     for (size_t i = 0; i < s->scenario->n_groups; i++) {
         const struct scenario_group *c = &s->scenario->group[i];
         struct sim_group *g = &s->group[i];
         (void)fprintf(out, "%-16s %-11s %5u %8" PRIu64 " %8" PRIu64 " %6.1f%% %6.3f |", c->name,
                       scenario_class_name(c->request_class), c->apps, g->n_sent, g->n_done,
                       share(s, g->engine_ns) * 100, g->jain);
-        times(out, &g->first);
+        samples_print(&g->first, out);
         (void)fputs(" |", out);
-        times(out, &g->wait);
+        samples_print(&g->wait, out);
         (void)fputc('\n', out);
     }
     refusals(s, out);
     (void)fprintf(out,
                   "%" PRIu64 " steps, %.1f s of engine time, busy %.0f %%; background had %.1f %%; "
-                             "Jain of all apps by weight %.3f\n%" PRIu64 " plans sent, %" PRIu64
+                  "Jain of all apps by weight %.3f\n%" PRIu64 " plans sent, %" PRIu64
                   " evictions, %" PRIu64 " steps abandoned (%.2f s)\n",
                   w->step, (double)w->took_ns * 1e-9, s->busy * 100,
                   share(s, s->class_ns[SCHED_BACKGROUND]) * 100, s->jain, w->n_plans_sent,
@@ -91,17 +72,6 @@ void report_table(struct sim *s, FILE *out)
 }
 
 /* ---- for programs ---- */
-
-static json_t *times_json(struct sim_samples *q)
-{
-    json_t *o = json_object();
-
-    for (int i = 0; i < N_QUANTILES; i++)
-        (void)json_object_set_new(o, quantiles[i].name,
-                                  q->n > 0 ? json_real(sim_quantile(q, quantiles[i].q) * 1e3)
-                                           : json_null());
-    return o;
-}
 
 static json_t *group_json(struct sim *s, size_t i)
 {
@@ -122,9 +92,9 @@ static json_t *group_json(struct sim *s, size_t i)
     (void)json_object_set_new(o, "refused", json_integer((json_int_t)refused(g)));
     (void)json_object_set_new(o, "refusals", r);
     (void)json_object_set_new(o, "jain", isnan(g->jain) ? json_null() : json_real(g->jain));
-    (void)json_object_set_new(o, "first_token_ms", times_json(&g->first));
-    (void)json_object_set_new(o, "wait_ms", times_json(&g->wait));
-    (void)json_object_set_new(o, "total_ms", times_json(&g->total));
+    (void)json_object_set_new(o, "first_token_ms", samples_json(&g->first));
+    (void)json_object_set_new(o, "wait_ms", samples_json(&g->wait));
+    (void)json_object_set_new(o, "total_ms", samples_json(&g->total));
     return o;
 }
 

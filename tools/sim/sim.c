@@ -22,28 +22,6 @@ const char *sim_refusal_name(enum sim_refusal r)
     return refusals[r];
 }
 
-/* ---- samples ---- */
-
-static void add_sample(struct sim *s, struct sim_samples *q, uint64_t ns)
-{
-    if (q->n == q->size) {
-        const size_t size = q->size ? 2 * q->size : 256;
-        double *x = reallocarray(q->x, size, sizeof(*x));
-        if (!x) {
-            s->memory = -ENOMEM;
-            return;
-        }
-        q->x = x;
-        q->size = size;
-    }
-    q->x[q->n++] = (double)ns * 1e-9;
-}
-
-double sim_quantile(struct sim_samples *s, double q)
-{
-    return stats_quantile(s->x, s->n, q);
-}
-
 /* ---- a request comes ---- */
 
 static double level_cost(const struct scenario *s, const char *asked)
@@ -135,6 +113,11 @@ static void leave(struct sim *s, const struct world_req *r, uint32_t slot)
     load_answered(&s->load, s->of_req[slot], s->world.now_ns, 0);
 }
 
+static void keep(struct sim *s, struct samples *q, uint64_t ns)
+{
+    if (samples_add(q, (double)ns * 1e-9) < 0) s->memory = -ENOMEM;
+}
+
 static void on_ended(struct world *w, const struct world_req *r)
 {
     struct sim *s = w->context;
@@ -148,10 +131,10 @@ static void on_ended(struct world *w, const struct world_req *r)
     g->tokens += r->sched.output_tokens;
     g->prompt_tokens += r->prompt;
     g->cached_tokens += r->sched.cached_tokens;
-    add_sample(s, &g->first, r->first_token_ns - r->arrived_ns);
-    add_sample(s, &g->wait,
-               r->sched.running_ns > r->arrived_ns ? r->sched.running_ns - r->arrived_ns : 0);
-    add_sample(s, &g->total, w->now_ns - r->arrived_ns);
+    keep(s, &g->first, r->first_token_ns - r->arrived_ns);
+    keep(s, &g->wait,
+         r->sched.running_ns > r->arrived_ns ? r->sched.running_ns - r->arrived_ns : 0);
+    keep(s, &g->total, w->now_ns - r->arrived_ns);
     quota_charge(&s->quota[r->app], r->prompt + r->sched.output_tokens, w->now_ns);
     s->warm[r->app] = true;
     leave(s, r, slot);
@@ -319,8 +302,8 @@ void sim_deinit(struct sim *s)
     free(s->warm);
     free(s->fair);
     for (size_t i = 0; i < SCENARIO_GROUPS_MAX; i++) {
-        free(s->group[i].first.x);
-        free(s->group[i].wait.x);
-        free(s->group[i].total.x);
+        samples_deinit(&s->group[i].first);
+        samples_deinit(&s->group[i].wait);
+        samples_deinit(&s->group[i].total);
     }
 }

@@ -4,6 +4,7 @@
  * around them (refusals, deadlines, retries) is done here in the same order.
  */
 #pragma once
+#include "bench/samples.h"
 #include "bench/scenario.h"
 #include "daemon/core/quota.h"
 #include "tools/sim/load.h"
@@ -23,19 +24,14 @@ enum sim_refusal {
     SIM_REFUSALS,
 };
 
-struct sim_samples { /* [s] */
-    double *x;
-    size_t n, size;
-};
-
 struct sim_group {
     uint64_t n_sent, n_done, n_refused[SIM_REFUSALS];
     uint64_t n_promised, n_expired,
         n_unserved; /* with a deadline: taken; ended by it; so, without a token */
     uint64_t tokens, prompt_tokens, cached_tokens;
-    uint64_t engine_ns;                    /* while requests came */
-    double jain;                           /* of the engine time of its apps; 1: all the same */
-    struct sim_samples first, wait, total; /* to the first token; to the first place; to the end */
+    uint64_t engine_ns;                /* while requests came */
+    double jain;                       /* of the engine time of its apps; 1: all the same */
+    struct samples first, wait, total; /* to the first token; to the first place; to the end */
 };
 
 struct sim {
@@ -64,7 +60,5 @@ struct sim {
 int sim_run(struct sim *ret, const struct scenario *s, uint64_t seed, struct reason *why);
 void sim_deinit(struct sim *s);
 
-/** sim_quantile() - the smallest sample that at least @q of all are not above; sorts them. Return: NaN without samples. */
-double sim_quantile(struct sim_samples *s, double q);
 /** sim_refusal_name() - "busy", ... */
 const char *sim_refusal_name(enum sim_refusal r);

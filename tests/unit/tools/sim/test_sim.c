@@ -103,7 +103,7 @@ Test(sim, the_same_seed_gives_the_same_result_and_another_one_another)
 
     for (int i = 0; i < 3; i++) {
         play("[run]\nseconds = 60\n[group a]\napps = 5\nrate = 0.2\n", i == 2 ? 8 : 7);
-        first[i] = sim_quantile(&sim.group[0].total, 0.5);
+        first[i] = samples_quantile(&sim.group[0].total, 0.5);
         sim_deinit(&sim);
     }
     cr_assert_eq(first[0], first[1]);
@@ -120,7 +120,7 @@ Test(sim, the_same_seed_gives_the_same_result_and_another_one_another)
 static double first_token(const char *text, double q)
 {
     play(text, 1);
-    const double x = sim_quantile(&sim.group[0].first, q);
+    const double x = samples_quantile(&sim.group[0].first, q);
     cr_assert_gt(sim.group[0].first.n, 100);
     sim_deinit(&sim);
     return x;
@@ -213,7 +213,7 @@ Test(sim, a_level_that_costs_less_is_done_sooner)
         play(i ? "[levels]\nbest = 1\nfast = 0.5\n[group a]\nclients = 1\nlevel = fast\n"
                : "[levels]\nbest = 1\nfast = 0.5\n[group a]\nclients = 1\nlevel = best\n",
              1);
-        total[i] = sim_quantile(&sim.group[0].total, 0.5);
+        total[i] = samples_quantile(&sim.group[0].total, 0.5);
         sim_deinit(&sim);
     }
     cr_assert_float_eq(total[1], total[0] / 2, 0.01 * total[0]);
@@ -225,8 +225,8 @@ Test(sim, a_prefix_is_computed_once_for_each_app)
          1);
     const struct sim_group *g = &sim.group[0];
     cr_assert_eq(g->cached_tokens, (g->n_done - 2) * 1000);
-    cr_assert_lt(sim_quantile(&sim.group[0].first, 0.1),
-                 0.2 * sim_quantile(&sim.group[0].first, 1));
+    cr_assert_lt(samples_quantile(&sim.group[0].first, 0.1),
+                 0.2 * samples_quantile(&sim.group[0].first, 1));
     sim_deinit(&sim);
 }
 
