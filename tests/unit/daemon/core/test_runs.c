@@ -13,10 +13,11 @@ Test(runs, tokens_of_one_level_are_one_run)
         cr_assert_eq(runs_add(&r, "full"), 0);
     cr_assert_eq(runs_add(&r, "e2b"), 0);
     cr_assert_eq(runs_add(&r, "full"), 0);
+    cr_assert_eq(runs_add(&r, "full"), 0);
     cr_assert_eq(r.n, 3);
     cr_assert_eq(r.run[0].n_tokens, 5);
     cr_assert_str_eq(r.run[1].level, "e2b");
-    cr_assert_eq(r.run[2].n_tokens, 1);
+    cr_assert_eq(r.run[2].n_tokens, 2);
     runs_deinit(&r);
     cr_assert_eq(r.n, 0);
 }
