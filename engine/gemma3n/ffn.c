@@ -103,12 +103,12 @@ static void choose_row(void *context, uint32_t i, void *scratch)
 {
     const struct forward *f = context;
     const uint32_t n = width_of(f, i);
-    const float *g = work_act(&f->gate, i);
+    float *g = work_act(&f->gate, i);
     uint16_t *unit = units_of(f, i);
     uint32_t count = 0;
 
     (void)scratch;
-    f->p.cpu.k->sparsify(work_act(&f->gate, i), f->p.config->sparsity[f->layer], n);
+    f->p.cpu.k->sparsify(g, f->p.config->sparsity[f->layer], n);
     for (uint32_t u = 0; u < n; u++) {
         unit[count] = (uint16_t)u;
         count += g[u] != 0;
