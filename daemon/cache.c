@@ -7,13 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "daemon/folder.h"
+#include "daemon/lock.h"
 
 enum { SHA_DIGITS = 64, NAME_SIZE = 100 };
 #define PACKED ".packed"
@@ -74,10 +74,11 @@ int cache_open(const char *path, struct reason *why, struct cache **ret)
     if (c->dir < 0) return unusable(c, "cannot be opened", errno, why);
     if (faccessat(c->dir, ".", W_OK | X_OK, AT_EACCESS) != 0)
         return unusable(c, "is not writable", errno, why);
-    if (flock(c->dir, LOCK_EX | LOCK_NB) != 0)
-        return unusable(c,
-                        errno == EWOULDBLOCK ? "is in use by another hearthd" : "cannot be locked",
-                        errno, why);
+    const int locked = lock_soon(c->dir);
+    if (locked < 0)
+        return unusable(
+            c, locked == -EWOULDBLOCK ? "is in use by another hearthd" : "cannot be locked",
+            -locked, why);
     *ret = TAKE_PTR(c);
     return 0;
 }

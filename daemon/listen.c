@@ -4,15 +4,14 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 #include "base/cleanup.h"
+#include "daemon/lock.h"
 
 enum { BACKLOG = 128 };
 
@@ -34,21 +33,6 @@ static int make_folder(const char *path, const char *group, struct reason *why)
     return failed(why, "making the socket's folder", folder, errno);
 }
 
-/*
- * A hearthd that was killed while it started a worker leaves a process that holds the lock until its exec: that is waited for.
- * Return: 0; -1 and errno.
- */
-static int lock_soon(int fd)
-{
-    enum { TRIES = 50, WAIT_MS = 20 };
-
-    for (int i = 1; flock(fd, LOCK_EX | LOCK_NB) != 0; i++) {
-        if (errno != EWOULDBLOCK || i == TRIES) return -1;
-        (void)poll(NULL, 0, WAIT_MS);
-    }
-    return 0;
-}
-
 static int take_lock(const char *path, struct reason *why, int *ret)
 {
     char lock[PATH_MAX];
@@ -56,13 +40,14 @@ static int take_lock(const char *path, struct reason *why, int *ret)
     (void)snprintf(lock, sizeof(lock), "%s.lock", path);
     CLEANUP(closep) int fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) return failed(why, "opening the lock", lock, errno);
-    if (lock_soon(fd) != 0) {
-        if (errno != EWOULDBLOCK) return failed(why, "locking", lock, errno);
+    const int r = lock_soon(fd);
+    if (r == -EWOULDBLOCK) {
         reason_set(why,
                    "another hearthd is running on %s: stop it, or give this one another socket",
                    path);
         return LISTEN_E_TAKEN;
     }
+    if (r < 0) return failed(why, "locking", lock, -r);
     *ret = TAKE_FD(fd);
     return 0;
 }

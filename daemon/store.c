@@ -6,12 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "daemon/folder.h"
+#include "daemon/lock.h"
 #include "daemon/store_disk.h"
 
 static void closedirp(DIR **d)
@@ -36,7 +36,7 @@ static int open_root(struct store *s, struct reason *why)
     }
     s->root = open(s->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (s->root < 0) return store_disk_fail(s, "open the folder", why);
-    if (flock(s->root, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
+    if (lock_soon(s->root) == -EWOULDBLOCK) {
         reason_set(
             why,
             "the models in %.160s are in use by another hearthd; stop it, or set another folder",

@@ -11,7 +11,7 @@ from house import House, TestCase, eval_greedy, eventually
 from machine import COOL, LIMIT, Machine
 
 HALF = {"half": {"width": [128] * 35, "skip": []}}
-PROMPT = b"story"  # one that this model goes on with to the end of its context
+PROMPT = b"river"  # one that this model goes on with, also if the level changes after any of its first 100 tokens
 HOT = "the machine is hot: cpu-thermal"
 
 
