@@ -47,12 +47,17 @@ static bool has_avx512(void)
            __builtin_cpu_supports("avx512vnni");
 }
 #elif defined(__aarch64__)
+extern const struct kernels vec_kernels_i8mm;
 extern const struct kernels vec_kernels_dotprod;
 extern const struct kernels vec_kernels_neon;
 
 static bool has_dotprod(void)
 {
     return getauxval(AT_HWCAP) & HWCAP_ASIMDDP;
+}
+static bool has_i8mm(void)
+{
+    return has_dotprod() && getauxval(AT_HWCAP2) & HWCAP2_I8MM;
 }
 #endif
 extern const struct kernels vec_kernels_plain;
@@ -63,6 +68,7 @@ static const struct candidate candidates[] = {
     { &vec_kernels_avxvnni, has_avxvnni },
     { &vec_kernels_avx2, has_avx2 },
 #elif defined(__aarch64__)
+    { &vec_kernels_i8mm, has_i8mm },
     { &vec_kernels_dotprod, has_dotprod },
     { &vec_kernels_neon, always },
 #endif

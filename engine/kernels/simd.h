@@ -70,6 +70,56 @@ SIMD_INLINE v16p v16p_dot_s8(v16p p, v64u w, const int8_t *a)
 }
 #endif
 
+/*
+ * Two rows of activations at once, where one instruction multiplies two rows of weights with two of activations (NEON with
+ * i8mm). Vectors a and b, of one row of activations each, become a pair then: a has rows 0..7 of the tile and b rows 8..15, each
+ * as two rows for the first activations, the same two for the second, the next two, and so on. Elsewhere (SIMD_PAIR is 0) a and b
+ * stay what they are, and of what comes in twos the first one counts.
+ *   v16f_pair(), v16f_unpair()  a and b to a pair, and back
+ *   v64u_pair()                 weight vectors g and g + 1 to what v16p_dot_two() takes for a and for b
+ *   v16f_two(), v16i_two()      one value for each row of activations
+ *   v16p_dot_two()              adds the products with the eight activations at x and the eight at y
+ */
+#ifndef SIMD_HAS_PAIR
+enum { SIMD_PAIR = 0 };
+
+SIMD_INLINE void v16f_pair(v16f *a, v16f *b)
+{
+    (void)a;
+    (void)b;
+}
+SIMD_INLINE void v16f_unpair(v16f *a, v16f *b)
+{
+    (void)a;
+    (void)b;
+}
+SIMD_INLINE void v64u_pair(v64u *a, v64u *b)
+{
+    (void)a;
+    (void)b;
+}
+SIMD_INLINE v16f v16f_two(float x, float y)
+{
+    (void)y;
+    return v16f_set(x);
+}
+SIMD_INLINE v16i v16i_two(int32_t x, int32_t y)
+{
+    (void)y;
+    return v16i_set(x);
+}
+SIMD_INLINE v16p v16p_dot_two(v16p p, v64u w, const int8_t *x, const int8_t *y)
+{
+    (void)y;
+    return v16p_dot(p, w, x);
+}
+#else
+SIMD_INLINE v16p v16p_dot_two(v16p p, v64u w, const int8_t *x, const int8_t *y)
+{
+    return v16p_set(v16i_dot_two(p.n, w, x, y));
+}
+#endif
+
 /** v16f_load_n() - the first @n (0..16) floats at @p, zeros behind them. Reads no byte beyond. */
 SIMD_INLINE v16f v16f_load_n(const float *p, int n)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* engine/kernels/simd_neon.h: 16 lanes in four registers; AArch64, with the dot product instructions where they are there. */
+/* engine/kernels/simd_neon.h: 16 lanes in four registers; AArch64, with the dot product and int8 matrix instructions where they are there. */
 #pragma once
 #include <arm_neon.h>
 
@@ -236,3 +236,65 @@ SIMD_INLINE v16i v16i_mla_s8(v16i acc, const uint8_t *p, int32_t q)
 {
     return simd_mla(acc, vreinterpretq_s8_u8(vld1q_u8(p)), q);
 }
+#ifdef __ARM_FEATURE_MATMUL_INT8
+/* simd.h has what a pair is; smmla multiplies 2 x 8 bytes with 2 x 8: two activations (first the one, then the other), two rows. */
+#define SIMD_HAS_PAIR
+enum { SIMD_PAIR = 1 };
+
+SIMD_INLINE float32x4_t simd_low(float32x4_t x, float32x4_t y)
+{
+    return vcombine_f32(vget_low_f32(x), vget_low_f32(y));
+}
+SIMD_INLINE float32x4_t simd_high(float32x4_t x, float32x4_t y)
+{
+    return vcombine_f32(vget_high_f32(x), vget_high_f32(y));
+}
+SIMD_INLINE void v16f_pair(v16f *a, v16f *b)
+{
+    const v16f x = *a, y = *b;
+    for (int i = 0; i < 2; i++) {
+        a->q[2 * i] = simd_low(x.q[i], y.q[i]);
+        a->q[2 * i + 1] = simd_high(x.q[i], y.q[i]);
+        b->q[2 * i] = simd_low(x.q[2 + i], y.q[2 + i]);
+        b->q[2 * i + 1] = simd_high(x.q[2 + i], y.q[2 + i]);
+    }
+}
+SIMD_INLINE void v16f_unpair(v16f *a, v16f *b)
+{
+    const v16f p = *a, q = *b;
+    for (int i = 0; i < 2; i++) {
+        a->q[i] = simd_low(p.q[2 * i], p.q[2 * i + 1]);
+        b->q[i] = simd_high(p.q[2 * i], p.q[2 * i + 1]);
+        a->q[2 + i] = simd_low(q.q[2 * i], q.q[2 * i + 1]);
+        b->q[2 + i] = simd_high(q.q[2 * i], q.q[2 * i + 1]);
+    }
+}
+SIMD_INLINE void v64u_pair(v64u *a, v64u *b)
+{
+    uint32x4_t t[8];
+    for (int i = 0; i < 4; i++) {
+        const uint32x4_t x = vreinterpretq_u32_u8(a->q[i]), y = vreinterpretq_u32_u8(b->q[i]);
+        t[2 * i] = vzip1q_u32(x, y);
+        t[2 * i + 1] = vzip2q_u32(x, y);
+    }
+    for (int i = 0; i < 4; i++) {
+        a->q[i] = vreinterpretq_u8_u32(t[i]);
+        b->q[i] = vreinterpretq_u8_u32(t[4 + i]);
+    }
+}
+SIMD_INLINE v16f v16f_two(float x, float y)
+{
+    const float32x4_t t = vcombine_f32(vdup_n_f32(x), vdup_n_f32(y));
+    SIMD_EACH(v16f, t);
+}
+SIMD_INLINE v16i v16i_two(int32_t x, int32_t y)
+{
+    const int32x4_t t = vcombine_s32(vdup_n_s32(x), vdup_n_s32(y));
+    SIMD_EACH(v16i, t);
+}
+SIMD_INLINE v16i v16i_dot_two(v16i acc, v64u w, const int8_t *x, const int8_t *y)
+{
+    const int8x16_t t = vcombine_s8(vld1_s8(x), vld1_s8(y));
+    SIMD_EACH(v16i, vmmlaq_s32(acc.q[i], t, vreinterpretq_s8_u8(w.q[i])));
+}
+#endif

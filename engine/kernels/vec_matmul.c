@@ -20,8 +20,8 @@
 enum { VEC_R = 1, VEC_T = 2 };
 #elif defined(__AVX512F__)
 enum { VEC_R = 3, VEC_T = 4 }; /* 12 sums, as many of integers, 3 weights and an activation */
-#elif defined(__aarch64__)
-enum { VEC_R = 1, VEC_T = 3 };
+#elif defined(__ARM_FEATURE_MATMUL_INT8)
+enum { VEC_R = 1, VEC_T = 4 }; /* two pairs */
 #else
 enum { VEC_R = 1, VEC_T = 3 };
 #endif
@@ -111,11 +111,11 @@ SIMD_INLINE void unpack(enum quant_type t, const struct matrix *w, const uint8_t
     }
 }
 
-SIMD_INLINE v16i dot_start(enum quant_type t, int32_t sum)
+SIMD_INLINE v16i dot_start(enum quant_type t, v16i sum)
 {
     const int k = offset_log2(t);
 
-    return k < 0 ? v16i_set(0) : v16i_sub(v16i_set(0), v16i_shl(v16i_set(sum), k));
+    return k < 0 ? v16i_set(0) : v16i_sub(v16i_set(0), v16i_shl(sum, k));
 }
 
 /* Steps between two folds (simd.h): the largest weight is 15, 31 or 63; products of Q8_0 are never kept in 16 bits. */
@@ -164,9 +164,10 @@ SIMD_INLINE float *y_at(const struct kernels_matmul *j, uint32_t i, uint32_t row
     return j->y + j->at[i] * j->y_stride + row;
 }
 
-SIMD_INLINE v16f y_load(const struct kernels_matmul *j, uint32_t i, uint32_t row)
+/* What y holds, or zeros if the sums begin here: if they are the @first ones of a call that does not add. */
+SIMD_INLINE v16f y_load(const struct kernels_matmul *j, uint32_t i, uint32_t row, bool first)
 {
-    if (!j->add) return v16f_set(0.0f);
+    if (first && !j->add) return v16f_set(0.0f);
     return v16f_load_n(y_at(j, i, row), (int)(j->w->rows - row));
 }
 
@@ -197,7 +198,7 @@ SIMD_INLINE void direct(enum quant_type t, const struct kernels_matmul *j, uint3
     v16f acc[DIRECT_MAX];
 
     for (uint32_t i = 0; i < T; i++)
-        acc[i] = y_load(j, i0 + i, row);
+        acc[i] = y_load(j, i0 + i, row, true);
     for (uint32_t b = j->k0 / MATRIX_BLOCK; b < j->k1 / MATRIX_BLOCK; b++) {
         v64u w[8];
         ask_ahead(j->w, tile, b, block_bytes);
@@ -205,8 +206,8 @@ SIMD_INLINE void direct(enum quant_type t, const struct kernels_matmul *j, uint3
         unpack(t, j->w, tile, b, w);
         for (uint32_t i = 0; i < T; i++) {
             const struct x_block x = x_block_at(j->x, j->at[i0 + i], b);
-            v16p n0 = v16p_set(dot_start(t, t == QUANT_Q6_K ? x.sum16[0] : *x.sum)),
-                 n1 = v16p_set(dot_start(t, x.sum16[1]));
+            v16p n0 = v16p_set(dot_start(t, v16i_set(t == QUANT_Q6_K ? x.sum16[0] : *x.sum))),
+                 n1 = v16p_set(dot_start(t, v16i_set(x.sum16[1])));
             SIMD_UNROLL
             for (int g = 0; g < 8; g++) {
                 if (t == QUANT_Q6_K && g >= 4)
@@ -221,15 +222,30 @@ SIMD_INLINE void direct(enum quant_type t, const struct kernels_matmul *j, uint3
         y_store(j, i0 + i, row, acc[i]);
 }
 
-/* ---- many rows: through a panel ---- */
+/*
+ * ---- many rows: through a panel ----
+ * Where the set pairs rows of x (simd.h), the panel holds what a pair wants, and row i of x shares the sums i and i ^ 1 with
+ * its neighbour.
+ */
+
+enum { VEC_P = 1 + SIMD_PAIR };
 
 struct panel {
     uint8_t w[VEC_R][PANEL_BLOCKS][8][64];
     struct {
-        float s[2][16], m[16];
+        float s[2][VEC_P][16], m[VEC_P][16];
     } scales[VEC_R][PANEL_BLOCKS];
 };
 _Static_assert(sizeof(struct panel) <= KERNELS_SCRATCH, "the panel fits the scratch");
+
+SIMD_INLINE void panel_scales(v16f s, float ret[VEC_P][16])
+{
+    v16f t[2] = { s, s };
+
+    v16f_pair(&t[0], &t[1]);
+    for (int i = 0; i < VEC_P; i++)
+        v16f_store(ret[i], t[i]);
+}
 
 SIMD_INLINE void panel_fill(enum quant_type t, const struct kernels_matmul *j, uint32_t row,
                             uint32_t b0, uint32_t n_blocks, const int R, struct panel *p)
@@ -240,13 +256,22 @@ SIMD_INLINE void panel_fill(enum quant_type t, const struct kernels_matmul *j, u
             v64u w[8];
             const struct scales s = scales_load(t, j->w, tile, b0 + b);
             unpack(t, j->w, tile, b0 + b, w);
+            for (int g = 0; g < 8; g += 2)
+                v64u_pair(&w[g], &w[g + 1]);
             for (int g = 0; g < 8; g++)
                 v64u_store(p->w[r][b][g], w[g]);
-            v16f_store(p->scales[r][b].s[0], s.s[0]);
-            if (t == QUANT_Q6_K) v16f_store(p->scales[r][b].s[1], s.s[1]);
-            if (has_min(t)) v16f_store(p->scales[r][b].m, s.m);
+            panel_scales(s.s[0], p->scales[r][b].s[0]);
+            if (t == QUANT_Q6_K) panel_scales(s.s[1], p->scales[r][b].s[1]);
+            if (has_min(t)) panel_scales(s.m, p->scales[r][b].m);
         }
     }
+}
+
+/* Step @g of a block: one for a row of x, two for a pair. */
+SIMD_INLINE v16p panel_step(enum quant_type t, v16p acc, v64u w, const int8_t *x, const int8_t *y,
+                            int g)
+{
+    return SIMD_PAIR ? v16p_dot_two(acc, w, x, y) : dot_step(t, acc, w, x, g);
 }
 
 /* T rows of x from the i0-th listed on, R tiles from @row on, blocks [b0, b0 + n_blocks). */
@@ -254,51 +279,65 @@ SIMD_INLINE void panel_run(enum quant_type t, const struct kernels_matmul *j, ui
                            uint32_t i0, uint32_t b0, uint32_t n_blocks, bool first, const int R,
                            const int T, const struct panel *p)
 {
+    const int n_sums = T + (T & SIMD_PAIR); /* a last row alone is paired with itself */
     v16f acc[VEC_R][VEC_T];
     struct x_block x[VEC_T];
 
-    for (int i = 0; i < T; i++) {
-        x[i] = x_block_at(j->x, j->at[i0 + (uint32_t)i], b0);
-        for (int r = 0; r < R; r++) {
-            const uint32_t at = row + (uint32_t)r * MATRIX_TILE;
-            acc[r][i] = first && !j->add
-                            ? v16f_set(0.0f)
-                            : v16f_load_n(y_at(j, i0 + (uint32_t)i, at), (int)(j->w->rows - at));
-        }
+    for (int i = 0; i < n_sums; i++) {
+        const uint32_t at = i0 + (uint32_t)(i < T ? i : T - 1);
+        x[i] = x_block_at(j->x, j->at[at], b0);
+        for (int r = 0; r < R; r++)
+            acc[r][i] = y_load(j, at, row + (uint32_t)r * MATRIX_TILE, first);
     }
+    for (int i = 0; SIMD_PAIR && i < n_sums; i += 2)
+        for (int r = 0; r < R; r++)
+            v16f_pair(&acc[r][i], &acc[r][i + 1]);
     for (uint32_t b = 0; b < n_blocks; b++) {
         for (int half = 0; half < (t == QUANT_Q6_K ? 2 : 1); half++) {
             const int g0 = half * 4, g1 = t == QUANT_Q6_K ? g0 + 4 : 8;
             v16p n[VEC_R][VEC_T];
-            for (int i = 0; i < T; i++) {
-                const v16p start = v16p_set(dot_start(
-                    t, t == QUANT_Q6_K ? x[i].sum16[2 * b + (uint32_t)half] : x[i].sum[b]));
+            for (int i = 0; i < n_sums; i++) {
+                const struct x_block *u = &x[i & ~SIMD_PAIR], *v = &x[i | SIMD_PAIR];
+                const uint32_t h = 2 * b + (uint32_t)half;
+                const v16i sum = t == QUANT_Q6_K ? v16i_two(u->sum16[h], v->sum16[h])
+                                                 : v16i_two(u->sum[b], v->sum[b]);
                 for (int r = 0; r < R; r++)
-                    n[r][i] = start;
+                    n[r][i] = v16p_set(dot_start(t, sum));
             }
             SIMD_UNROLL
-            for (int g = g0; g < g1; g++) {
-                v64u w[VEC_R];
+            for (int g = g0; g < g1; g += VEC_P) {
+                const size_t at = 32 * (size_t)b + 4 * (size_t)g;
+                v64u w[VEC_R][VEC_P];
                 for (int r = 0; r < R; r++)
-                    w[r] = v64u_load(p->w[r][b][g]);
-                for (int i = 0; i < T; i++)
+                    for (int k = 0; k < VEC_P; k++)
+                        w[r][k] = v64u_load(p->w[r][b][g + k]);
+                for (int i = 0; i < n_sums; i++)
                     for (int r = 0; r < R; r++)
-                        n[r][i] = dot_step(t, n[r][i], w[r], x[i].q + 32 * (size_t)b + 4 * g, g);
+                        n[r][i] = panel_step(t, n[r][i], w[r][i & SIMD_PAIR],
+                                             x[i & ~SIMD_PAIR].q + at, x[i | SIMD_PAIR].q + at, g);
             }
-            for (int i = 0; i < T; i++) {
-                const v16f d = v16f_set(x[i].d[b]);
-                for (int r = 0; r < R; r++)
-                    acc[r][i] = v16f_fma(v16f_mul(v16f_load(p->scales[r][b].s[half]), d),
-                                         v16i_to_f(n[r][i].n), acc[r][i]);
+            for (int i = 0; i < n_sums; i++) {
+                const v16f d = v16f_two(x[i & ~SIMD_PAIR].d[b], x[i | SIMD_PAIR].d[b]);
+                for (int r = 0; r < R; r++) {
+                    const v16f s = v16f_load(p->scales[r][b].s[half][i & SIMD_PAIR]);
+                    acc[r][i] = v16f_fma(v16f_mul(s, d), v16i_to_f(n[r][i].n), acc[r][i]);
+                }
             }
         }
         if (has_min(t))
-            for (int i = 0; i < T; i++) {
-                const v16f d = v16f_set(x[i].d[b]), sum = v16i_to_f(v16i_set(x[i].sum[b]));
-                for (int r = 0; r < R; r++)
-                    acc[r][i] = v16f_fma(v16f_mul(v16f_load(p->scales[r][b].m), d), sum, acc[r][i]);
+            for (int i = 0; i < n_sums; i++) {
+                const struct x_block *u = &x[i & ~SIMD_PAIR], *v = &x[i | SIMD_PAIR];
+                const v16f d = v16f_two(u->d[b], v->d[b]),
+                           sum = v16i_to_f(v16i_two(u->sum[b], v->sum[b]));
+                for (int r = 0; r < R; r++) {
+                    const v16f m = v16f_load(p->scales[r][b].m[i & SIMD_PAIR]);
+                    acc[r][i] = v16f_fma(v16f_mul(m, d), sum, acc[r][i]);
+                }
             }
     }
+    for (int i = 0; SIMD_PAIR && i < n_sums; i += 2)
+        for (int r = 0; r < R; r++)
+            v16f_unpair(&acc[r][i], &acc[r][i + 1]);
     for (int i = 0; i < T; i++)
         for (int r = 0; r < R; r++)
             y_store(j, i0 + (uint32_t)i, row + (uint32_t)r * MATRIX_TILE, acc[r][i]);
@@ -395,7 +434,7 @@ SIMD_INLINE void floats_run(enum quant_type t, const struct kernels_matmul *j, u
     for (int i = 0; i < T; i++) {
         x[i] = j->x->f + j->at[i0 + (uint32_t)i] * (size_t)j->x->cols_max;
         for (int r = 0; r < R; r++)
-            acc[r][i] = y_load(j, i0 + (uint32_t)i, row + (uint32_t)r * MATRIX_TILE);
+            acc[r][i] = y_load(j, i0 + (uint32_t)i, row + (uint32_t)r * MATRIX_TILE, true);
     }
     for (uint32_t k = j->k0; k < j->k1; k++)
         for (int r = 0; r < R; r++) {
