@@ -109,6 +109,20 @@ static void rounds_dotprod(uint64_t n)
                      : CLOBBERS);
 }
 
+/* 8 x 32: smmla vN.4s, v30.16b, v31.16b */
+#define SMMLA(sum) ".inst 0x4e9fa7c0 + " #sum "\n\t"
+static void rounds_i8mm(uint64_t n)
+{
+    __asm__ volatile("movi v30.16b, #1\n\t"
+                     "movi v31.16b, #1\n\t"
+                     "1:\n\t" SMMLA(0) SMMLA(1) SMMLA(2) SMMLA(3) SMMLA(4) SMMLA(5) SMMLA(6)
+                         SMMLA(7) "subs %0, %0, #1\n\t"
+                                  "b.ne 1b"
+                     : "+r"(n)
+                     :
+                     : CLOBBERS);
+}
+
 /* 6 x 16 */
 #define LONG(sum, product)                                                                         \
     "smull v" #product ".8h, v30.8b, v31.8b\n\t"                                                   \
@@ -155,8 +169,10 @@ static const struct loop {
     { "avx2-vnni", PEAK_F32, rounds_fma256, 12 * 8 },
     { "avx2", PEAK_F32, rounds_fma256, 12 * 8 },
 #elif defined(__aarch64__)
+    { "neon-i8mm", PEAK_INT8, rounds_i8mm, 8 * 32 },
     { "neon-dotprod", PEAK_INT8, rounds_dotprod, 8 * 16 },
     { "neon", PEAK_INT8, rounds_neon, 6 * 16 },
+    { "neon-i8mm", PEAK_F32, rounds_fmla, 8 * 4 },
     { "neon-dotprod", PEAK_F32, rounds_fmla, 8 * 4 },
     { "neon", PEAK_F32, rounds_fmla, 8 * 4 },
 #endif

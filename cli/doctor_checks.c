@@ -81,7 +81,7 @@ void doctor_cpu(const char *cpuinfo, struct doctor_finding *f)
         { "avx512bw", "AVX-512", true },
         { "avx_vnni", "AVX-VNNI", false },
         { "avx2", "AVX2", true },
-        { "i8mm", "I8MM", false },
+        { "i8mm", "NEON I8MM", true },
         { "asimddp", "NEON dot product", true },
         { "asimd", "NEON", true },
         { "neon", "NEON (32 bit)", false },

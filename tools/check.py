@@ -268,18 +268,44 @@ def minimal(s):
     test(s, folder, *[n for n in names if n.startswith(("base-", "daemon-", "worker-", "client-lib-", "cli-"))])
 
 
+# CPUs that qemu imitates, and the best kernel set of each. One that has less must not meet an instruction of a better set.
+ARM64_CPUS = {"max": "neon-i8mm", "cortex-a76": "neon-dotprod", "cortex-a53": "neon"}
+
+
+def arm64_cpus(s, folder, sysroot):
+    """Each CPU runs the sets that it can and refuses the others; all give the same bits."""
+    sets, logits = list(ARM64_CPUS.values()), set()
+    for i, cpu in enumerate(ARM64_CPUS):
+        env = {"QEMU_CPU": cpu}
+        if i > 0:
+            test(s, folder, "-t", "10", "engine-kernels-matmul", "engine-kernels-ops", env=env)
+        for j, name in enumerate(sets):
+            out = BUILDS / "arm64.f32"
+            status, output = s.run("qemu-aarch64", "-L", sysroot, folder / "tools" / "hearth-eval",
+                                   "tests/golden/text/n3-quant-small/model-q4_0.gguf", "--kernels", name, "--ids", ",".join(map(str, range(2, 13))),
+                                   "--greedy", "2", "--logits", out, env=env)
+            if j < i:
+                s.expect(status == 1 and "is not known on this CPU" in output, f"{cpu} refuses {name}", output)
+            else:
+                s.expect(status == 0, f"{cpu} runs {name}", output)
+                logits.add(out.read_bytes() if status == 0 else b"")
+    s.expect(len(logits) == 1, f"all of {', '.join(sets)} give the same bits")
+
+
 def arm64(s):
-    """cross build; what the engine, its kernels and the decisions do under qemu-user"""
+    """cross build; what the engine, its kernels and the decisions do under qemu-user, on CPUs with less and less"""
     status, output = s.run("tools/cross/sysroot", "arm64")
     if status != 0:
         s.fail(output)
         return
+    sysroot = output.split()[-1]
     place = BUILDS / "sysroot.ini"
-    place.write_text(f"[constants]\nsysroot = '{output.split()[-1]}'\nlauncher = {launcher()}\n")
+    place.write_text(f"[constants]\nsysroot = '{sysroot}'\nlauncher = {launcher()}\n")
     folder = build(s, "arm64", None, "-Dbuildtype=debug", "-Doptimization=1", "-Dwerror=true", "--cross-file", place, "--cross-file", "tools/cross/arm64.ini")
     names = [t["name"] for t in json.loads(s.must("meson", "introspect", "--tests", folder))]
     names = [n for n in names if n.startswith(("engine-", "daemon-core-")) and n != "engine-gemma3_270m"]
     test(s, folder, "-t", "10", *names)
+    arm64_cpus(s, folder, sysroot)
 
 
 def fuzz(s):

@@ -8,7 +8,9 @@
  * Vectors run over 16 output rows, so neither the number of rows of x nor the way of blocking enters.
  *
  * Few rows of x (decode): weights are unpacked in registers and used at once; memory is the limit. Many rows (prefill): VEC_R
- * tiles are unpacked to a panel in the cache, and a register tile of VEC_R x VEC_T sums goes over it.
+ * tiles are unpacked to a panel in the cache, and a register tile of VEC_R x VEC_T sums goes over it. Pairs of rows (simd.h) are
+ * for the panel alone: with one row half of what smmla multiplies is thrown away, so that it is no better than sdot, and with few
+ * the weights would have to be interleaved anew for each use: 32 instructions a block, which is all that a pair saves.
  */
 #include <assert.h>
 #include "engine/kernels/kernels.h"
@@ -21,7 +23,7 @@ enum { VEC_R = 1, VEC_T = 2 };
 #elif defined(__AVX512F__)
 enum { VEC_R = 3, VEC_T = 4 }; /* 12 sums, as many of integers, 3 weights and an activation */
 #elif defined(__ARM_FEATURE_MATMUL_INT8)
-enum { VEC_R = 1, VEC_T = 4 }; /* two pairs */
+enum { VEC_R = 1, VEC_T = 4 }; /* two pairs; with three too much is spilt */
 #else
 enum { VEC_R = 1, VEC_T = 3 };
 #endif

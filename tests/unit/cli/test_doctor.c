@@ -72,6 +72,8 @@ Test(doctor, knows_cpus_of_both_families)
     doctor_cpu("processor\t: 0\nFeatures\t: fp asimd asimddp\nModel\t\t: Raspberry Pi 5\n", &f);
     cr_assert_eq(f.level, DOCTOR_OK);
     cr_assert_str_eq(f.text, "Raspberry Pi 5 (NEON dot product, NEON)");
+    doctor_cpu("Features\t: fp asimd asimddp i8mm bf16\nModel\t\t: A board\n", &f);
+    cr_assert_str_eq(f.text, "A board (NEON I8MM, NEON dot product, NEON)");
 }
 
 Test(doctor, warns_of_cpus_that_will_be_slow)
