@@ -184,14 +184,20 @@ SIMD_INLINE int32x4_t simd_dot_16(int32x4_t acc, uint8x16_t w, int8x16_t a)
     return vaddq_s32(acc, vpaddq_s32(vpaddlq_s16(lo), vpaddlq_s16(hi)));
 #endif
 }
-/* Four rows a register: the four activations are the same for all of them. */
+/* Four rows a register: the four activations are the same for all of them; sdot takes them from one lane. */
 SIMD_INLINE v16i v16i_dot_s8(v16i acc, v64u w, const int8_t *a)
 {
-    int32_t four;
+    uint32_t four;
     memcpy(&four, a, 4);
-    const int8x16_t t = vreinterpretq_s8_s32(vdupq_n_s32(four));
+#ifdef __ARM_FEATURE_DOTPROD
+    const int8x8_t t = vcreate_s8(four);
+    for (int i = 0; i < 4; i++)
+        acc.q[i] = vdotq_lane_s32(acc.q[i], vreinterpretq_s8_u8(w.q[i]), t, 0);
+#else
+    const int8x16_t t = vreinterpretq_s8_u32(vdupq_n_u32(four));
     for (int i = 0; i < 4; i++)
         acc.q[i] = simd_dot_16(acc.q[i], w.q[i], t);
+#endif
     return acc;
 }
 SIMD_INLINE v16i v16i_dot(v16i acc, v64u w, const int8_t *a)
