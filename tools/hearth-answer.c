@@ -20,8 +20,8 @@ struct answer {
 
     struct engine *e;
     const struct level *at;
-    uint32_t *id; /* [PROMPT_MAX] */
-    uint32_t n_ids;
+    uint32_t *id;             /* [PROMPT_MAX] */
+    uint32_t n_ids, n_cached; /* of a prompt; the first of them that count as cached */
     uint32_t made[ANSWER_MAX], n_made;
     float *logits; /* [vocab] */
     double prefill_ms, total_ms;
@@ -30,10 +30,13 @@ struct answer {
 static const char help[] =
     "usage: hearth-answer MODEL.gguf [OPTION ...] < PROMPTS\n"
     "\n"
-    "Reads a JSON array of token ids per line, bos included, and prints for each a line\n"
-    "{\"ids\": [...], \"prefill_ms\": x, \"total_ms\": y}: the most probable tokens that follow, "
-    "up to\n"
-    "a token that ends an answer, which is not printed.\n"
+    "Reads a JSON object per line, {\"ids\": [...], \"cached\": n}: the tokens of a prompt, bos "
+    "included,\n"
+    "and how many of them (default 0) are processed before the time begins, as if a prefix cache "
+    "had\n"
+    "them. Prints for each a line {\"ids\": [...], \"prefill_ms\": x, \"total_ms\": y}: the most "
+    "probable\n"
+    "tokens that follow, up to a token that ends an answer, which is not printed.\n"
     "\n"
     "  --max N            most tokens of an answer (default 256, at most 4096)\n"
     "  --levels FILE      more levels, as for hearth-eval\n"
@@ -57,29 +60,51 @@ static double now_ms(void)
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
 }
 
-/* A line of standard input. Return: 0, 1 (said why). */
-static int take_prompt(struct answer *a, const char *line, size_t n)
+static int bad_line(const char *why)
 {
-    json_error_t e;
-    json_t *list = json_loadb(line, n, 0, &e), *v;
-    size_t i;
-    int status = 0;
+    return fail("a line of the input", why);
+}
 
-    a->n_ids = 0;
+/* The ids of a line of standard input. Return: 0, 1 (said why). */
+static int take_ids(struct answer *a, const json_t *list)
+{
+    const json_t *v;
+    size_t i;
+
     if (!json_is_array(list) || json_array_size(list) == 0 || json_array_size(list) > PROMPT_MAX)
-        status = fail("a line of the input", list ? "it is no array of 1 to 32768 ids" : e.text);
+        return bad_line("\"ids\" is no array of 1 to 32768 ids");
+    a->n_ids = 0;
     json_array_foreach(list, i, v)
     {
         const json_int_t id = json_integer_value(v);
-        if (status != 0) break;
         if (!json_is_integer(v) || id < 0 || id >= engine_info(a->e)->vocab)
-            status = fail("a line of the input", "it has an element that is no token of the model");
-        else
-            a->id[a->n_ids++] = (uint32_t)id;
+            return bad_line("it has an id that is no token of the model");
+        a->id[a->n_ids++] = (uint32_t)id;
     }
-    json_decref(list);
-    if (status == 0 && (uint64_t)a->n_ids + a->max > engine_info(a->e)->context)
-        status = fail("a line of the input", "with an answer it does not fit the model's context");
+    if ((uint64_t)a->n_ids + a->max > engine_info(a->e)->context)
+        return bad_line("with an answer it does not fit the model's context");
+    return 0;
+}
+
+static int take_cached(struct answer *a, const json_t *n)
+{
+    a->n_cached = 0;
+    if (!n) return 0;
+    if (!json_is_integer(n) || json_integer_value(n) < 0 || json_integer_value(n) >= a->n_ids)
+        return bad_line("\"cached\" is no number below that of its ids");
+    a->n_cached = (uint32_t)json_integer_value(n);
+    return 0;
+}
+
+static int take_prompt(struct answer *a, const char *line, size_t n)
+{
+    json_error_t e;
+    json_t *o = json_loadb(line, n, 0, &e);
+    int status = json_is_object(o) ? 0 : bad_line(o ? "it is no object" : e.text);
+
+    if (status == 0) status = take_ids(a, json_object_get(o, "ids"));
+    if (status == 0) status = take_cached(a, json_object_get(o, "cached"));
+    json_decref(o);
     return status;
 }
 
@@ -102,18 +127,28 @@ static uint32_t best_of(const float *logits, uint32_t n)
     return best;
 }
 
-/* The answer to the prompt in a->id, into a->made. */
-static int generate(struct answer *a, struct engine_seq *seq)
+/* Process a->id[@at..@end). */
+static int prefill(struct answer *a, struct engine_seq *seq, uint32_t at, uint32_t end)
 {
-    const uint32_t chunk = engine_info(a->e)->chunk, vocab = engine_info(a->e)->vocab;
-    const double begin = now_ms();
+    const uint32_t chunk = engine_info(a->e)->chunk;
 
-    a->n_made = 0;
-    for (uint32_t at = 0, n; at < a->n_ids; at += n) {
-        n = a->n_ids - at < chunk ? a->n_ids - at : chunk;
+    for (uint32_t n; at < end; at += n) {
+        n = end - at < chunk ? end - at : chunk;
         const bool last = at + n == a->n_ids;
         if (step(a, seq, a->id + at, n, last ? ENGINE_WANT_LAST : ENGINE_WANT_NONE) != 0) return 1;
     }
+    return 0;
+}
+
+/* The answer to the prompt in a->id, into a->made. */
+static int generate(struct answer *a, struct engine_seq *seq)
+{
+    const uint32_t vocab = engine_info(a->e)->vocab;
+
+    a->n_made = 0;
+    if (prefill(a, seq, 0, a->n_cached) != 0) return 1;
+    const double begin = now_ms();
+    if (prefill(a, seq, a->n_cached, a->n_ids) != 0) return 1;
     a->prefill_ms = now_ms() - begin;
     while (a->n_made < a->max) {
         const uint32_t id = best_of(a->logits, vocab);

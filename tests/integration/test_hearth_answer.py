@@ -22,8 +22,9 @@ def run(*args, stdin="", program=ANSWER):
     return subprocess.run([program, *args], input=stdin, capture_output=True, text=True, timeout=100, check=False)
 
 
-def lines(prompts):
-    return "".join(json.dumps(p) + "\n" for p in prompts)
+def lines(prompts, cached=0):
+    """@cached: most of each prompt that counts as cached."""
+    return "".join(json.dumps({"ids": p, "cached": min(cached, len(p) - 1)} if cached else {"ids": p}) + "\n" for p in prompts)
 
 
 class HearthAnswer(unittest.TestCase):
@@ -54,9 +55,16 @@ class HearthAnswer(unittest.TestCase):
                     self.assertLessEqual(0, a["prefill_ms"])
                     self.assertLessEqual(a["prefill_ms"], a["total_ms"])
 
+    def test_what_is_cached_changes_no_answer(self):
+        whole, parts = (run(MODEL, "--max", str(N), "--threads", "1", stdin=lines(PROMPTS, n)) for n in (0, 3))
+        ids = [[json.loads(x)["ids"] for x in r.stdout.splitlines()] for r in (whole, parts)]
+        self.assertEqual(len(ids[0]), len(PROMPTS))
+        self.assertEqual(ids[0], ids[1])
+
     def test_what_is_no_prompt_is_refused(self):
-        for text, word in (("{}\n", "array"), ("[]\n", "array"), ("[2, x]\n", "line of the input"), ("[2, -1]\n", "no token"), ("[2, 1e3]\n", "no token"),
-                           ("[99999999]\n", "no token"), (lines([[2] * 5000]), "context")):
+        for text, word in (("[2]\n", "object"), ("{}\n", "array"), (lines([[]]), "array"), ('{"ids": [2, x]}\n', "line of the input"),
+                           (lines([[2, -1]]), "no token"), ('{"ids": [2, 1e3]}\n', "no token"), (lines([[99999999]]), "no token"), (lines([[2] * 5000]), "context"),
+                           ('{"ids": [2, 5], "cached": 2}\n', "cached"), ('{"ids": [2, 5], "cached": -1}\n', "cached"), ('{"ids": [2], "cached": "1"}\n', "cached")):
             self.refused(1, word, MODEL, "--threads", "1", stdin=text)
 
     def test_wrong_usage(self):

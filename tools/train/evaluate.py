@@ -47,14 +47,21 @@ def chrf(pairs, order=6, beta=2.0):
     return 100 * sum(scores) / len(scores) if scores else 0.0
 
 
+def cached(ids, row, i, sp, tools):
+    """How many of @ids, the prompt of turn @i, hearthd has computed before: all before the text of the last turn."""
+    before = {**row, "turns": row["turns"][:i - 1] + [{**row["turns"][i - 1], "text": ""}]}
+    return next((n for n, (a, b) in enumerate(zip(ids, form.prompt(sp, before, tools, i))) if a != b), len(ids) - 1)
+
+
 def questions(path, sp, limit):
-    """[(conversation, index of the turn, ids of its prompt)]."""
+    """[(conversation, index of the turn, what hearth-answer gets)]."""
     tools, out = grammar.tools(), []
     with open(path, encoding="utf-8") as f:
         for row in map(json.loads, f):
             for i, t in enumerate(row["turns"]):
                 if t["role"] == "model" and (limit is None or len(out) < limit):
-                    out.append((row, i, form.prompt(sp, row, tools, i)))
+                    ids = form.prompt(sp, row, tools, i)
+                    out.append((row, i, {"ids": ids, "cached": cached(ids, row, i, sp, tools)}))
     return out
 
 
@@ -67,7 +74,7 @@ def ask(program, path, level, prompts, threads):
 
 
 def call_ms(a, sp):
-    """Time until the last call is complete, taking each token of the answer to last equally long."""
+    """Time from the request until the last call is complete, taking each token of the answer to last equally long."""
     ids = a["ids"]
     ends = [i for i in range(len(ids)) if ids[i] == form.CALL]
     if not ends:
