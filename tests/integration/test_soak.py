@@ -2,9 +2,9 @@
 """A mixed load for some time: short in ./check, as long as one likes by hand.
 
 usage: test_soak.py                                    seconds, as a test
-       test_soak.py --minutes N [--kill-every S] [--model FILE]
-Sixteen connections ask at random: all classes, greedy and by chance, long and short; some hang up, cancel, or set a deadline that
-passes. In the second half the worker is killed every S seconds (default 3, 0: never). Checked: each request ends, with an answer or with a
+       test_soak.py --minutes N [--kill-every S] [--model FILE] [--connections N]
+Connections (16) ask at random: all classes, greedy and by chance, long and short; some hang up, cancel, or set a deadline that
+passes; who is refused comes again when hearthd says. In the second half the worker is killed every S seconds (default 3, 0: never). Checked: each request ends, with an answer or with a
 reason; each answer that was made is the same as without any load; memory of hearthd and the worker does not grow; nothing is left
 behind.
 """
@@ -19,9 +19,9 @@ import tap
 from client import PATIENCE_S, Client, HungUp, generate_message, pb
 from house import MODELS, SANITIZED, TestCase, alive, eventually, note
 
-CONNECTIONS, KINDS = 16, 40
+KINDS = 40
 CANCELS = 1500 if SANITIZED else 10000
-OPTIONS = argparse.Namespace(minutes=0.25, kill_every=3.0, model="small")
+OPTIONS = argparse.Namespace(minutes=0.25, kill_every=3.0, model="small", connections=16)
 CLASSES = (pb.CLASS_BACKGROUND, pb.CLASS_INTERACTIVE, pb.CLASS_INTERACTIVE, pb.CLASS_REALTIME)
 
 
@@ -56,6 +56,7 @@ class Asker:
     def __init__(self, soak):
         self.soak = soak
         self.client = None
+        self.again = None  # when to ask again, after a refusal
         self.ask()
 
     def connect(self):
@@ -76,6 +77,12 @@ class Asker:
 
     def step(self):
         """What came, or may have."""
+        if self.again is not None:
+            self.began = time.monotonic()
+            if self.began >= self.again:
+                self.again = None
+                self.ask()
+            return
         try:
             while self.client.has_frame() or self.client.readable():
                 self.client.take()
@@ -83,7 +90,10 @@ class Asker:
             self.soak.test.fail(f"hearthd hung up: {self.answer}")
         if self.answer.over:
             self.soak.ended(self)
-            self.ask()
+            if self.answer.error is not None and self.answer.error.code == pb.ERROR_BUSY:
+                self.again = time.monotonic() + self.answer.error.retry_after_ms / 1000
+            else:
+                self.ask()
         elif len(self.answer.ids) >= self.stop_at and self.wish == "cancel" and not self.cancelled:
             self.client.send(pb.ClientFrame(cancel=pb.Cancel(id=self.answer.id)))
             self.cancelled = True
@@ -131,13 +141,13 @@ class Soak:
 
     def run(self, seconds, kill_every=0.0, samples=None):
         """@samples: receives (name, s, KiB) each second."""
-        askers = [Asker(self) for _ in range(CONNECTIONS)]
+        askers = [Asker(self) for _ in range(OPTIONS.connections)]
         begin = now = time.monotonic()
         next_kill, next_sample, kills = begin + kill_every, begin, 0
         while now < begin + seconds:
             ready = select.select([a.client.sock for a in askers], [], [], 0.05)[0]
             for a in askers:
-                if a.client.sock in ready or a.client.has_frame() or a.wish != "whole":
+                if a.client.sock in ready or a.client.has_frame() or a.wish != "whole" or a.again is not None:
                     a.step()
                 self.test.assertLess(now - a.began, PATIENCE_S, f"stuck: {a.answer}")
             now = time.monotonic()
@@ -150,15 +160,16 @@ class Soak:
                 next_sample = now + max(0.2, seconds / 1000)
         for a in askers:  # what is in flight has to end, too
             if a.client:
-                a.client.wait(a.answer)
-                self.ended(a)
+                if a.again is None:
+                    a.client.wait(a.answer)
+                    self.ended(a)
                 a.client.close()
         return kills
 
 
 class Mixed(TestCase):
     model = None
-    conf = "[daemon]\nqueue = 64\n[model]\nkv-memory = 4M\n[everybody]\nclass = realtime\nrequests = 64\nconnections = 64\n"
+    conf = "[daemon]\nqueue = 64\n[model]\nkv-memory = 4M\n[everybody]\nclass = realtime\nrequests = 1024\nconnections = 256\n"
 
     def begin(self):
         if OPTIONS.model not in MODELS:
@@ -257,6 +268,7 @@ def main():
     p.add_argument("--minutes", type=float)
     p.add_argument("--kill-every", type=float, default=3.0)
     p.add_argument("--model", default="small")
+    p.add_argument("--connections", type=int, default=16)
     o, rest = p.parse_known_args()
     if o.minutes is not None:
         OPTIONS.__dict__.update(vars(o))
