@@ -41,6 +41,13 @@ static uint32_t pages_of(const struct scenario *s, uint32_t tokens)
     return (tokens + s->page_tokens - 1) / s->page_tokens;
 }
 
+/* @r has no deadline and goes before all lower classes: what was promised there may not hold any more. */
+static void disturb(struct sim *s, const struct world_req *r)
+{
+    LIST_EACH(q, &s->world.s.reqs, struct sched_req, node)
+    if (q->class < r->sched.class) ((struct world_req *)q)->disturbed = true;
+}
+
 /* As request_new() of hearthd: policy, quota, queue, estimate. Return: -1 it is in the queue, or why it is not. */
 static int admit(struct sim *s, uint32_t source, uint64_t at_ns)
 {
@@ -69,6 +76,7 @@ static int admit(struct sim *s, uint32_t source, uint64_t at_ns)
         r->deadline_ns = at_ns + g->deadline_ms * MS;
         s->group[q->group].n_promised++;
     }
+    if (g->deadline_ms == 0) disturb(s, r);
     s->in_flight[q->app]++;
     s->of_req[r - s->world.req] = source;
     return -1;
@@ -150,6 +158,8 @@ static void expire(struct sim *s)
         world_gone(&s->world, r);
         s->group[copy.group].n_expired++;
         s->group[copy.group].n_unserved += copy.first_token_ns == 0;
+        s->group[copy.group].n_broken += !copy.disturbed;
+        s->group[copy.group].lost_ns += copy.sched.engine_ns;
         leave(s, &copy, (uint32_t)(r - s->world.req));
     }
 }
@@ -219,6 +229,7 @@ static int prepare(struct sim *s, uint64_t seed, struct reason *why)
     s->world.decode_ns = sc->decode_ms * 1e6;
     s->world.each_ns = sc->sequence_ms * 1e6;
     s->world.prefill_ns = sc->prefill_ms * 1e6;
+    s->world.noise = sc->noise;
     s->world.layers = sc->layers;
     s->world.lags = true;
     s->world.waits = sc->waits;

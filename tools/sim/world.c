@@ -36,6 +36,7 @@ void world_init(struct world *w, const struct sched_config *config, uint32_t pag
     w->now_ns = SEC;
     w->random = 88172645463325252u;
     w->layers = 1;
+    w->pace = 1;
     for (uint32_t i = 0; i < WORLD_REQS_MAX; i++)
         w->idle[w->n_idle++] = WORLD_REQS_MAX - 1 - i;
 }
@@ -219,6 +220,17 @@ static void finish(struct world *w, struct world_req *r)
     if (w->hooks.ended) w->hooks.ended(w, &copy);
 }
 
+/* Somebody else uses the machine, or does not: that lasts for a second. */
+static double pace_of(struct world *w)
+{
+    const uint64_t second = w->now_ns / SEC;
+
+    if (w->noise > 0 && second != w->paced_s)
+        w->pace = 1 + w->noise * (world_random(w, 2001) / 1000.0 - 1);
+    w->paced_s = second;
+    return w->noise > 0 ? w->pace : 1;
+}
+
 /* What a step over @plan does, and how long that takes. Answers sweep the widest level of the batch once. */
 static size_t run(struct world *w, const struct world_sent *plan, size_t n_plan,
                   struct sched_done *done, double *ret_ns)
@@ -239,7 +251,7 @@ static size_t run(struct world *w, const struct world_sent *plan, size_t n_plan,
         ns +=
             (cost > 0 ? cost : 1) * (d->prefilled > 0 ? d->prefilled * w->prefill_ns : w->each_ns);
     }
-    *ret_ns = ns + widest * w->decode_ns;
+    *ret_ns = (ns + widest * w->decode_ns) * pace_of(w);
     return n;
 }
 
