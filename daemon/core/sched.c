@@ -133,11 +133,13 @@ void sched_model(struct sched *s, uint32_t pages_total)
     sched_state_lose(s, r, SCHED_OPENING);
     s->pages_total = pages_total;
     s->prefill_tok_ns = s->decode_step_ns = s->learn_ns = s->learn_tokens = s->request_ns = 0;
+    memset(&s->decode, 0, sizeof(s->decode));
+    s->decode.each_ns = -1;
     s->top = s->abandoned = -1;
     s->alone = s->rests = false;
     for (size_t c = 0; c < SCHED_CLASSES; c++) {
         s->owed_ns[c] = 0;
-        s->waits[c] = s->turn[c] = false;
+        s->waits[c] = s->turn[c] = s->tight[c] = false;
     }
 }
 

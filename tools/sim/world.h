@@ -22,7 +22,7 @@ struct world_req {
     uint64_t arrived_step, arrived_ns, first_token_ns; /* 0: none yet */
     uint64_t stamp;                                    /* of the newest plan that had it */
     bool used;
-    bool disturbed; /* a higher class came meanwhile: the caller's */
+    bool promised, disturbed; /* its deadline; a higher class came meanwhile: the caller's */
 };
 
 struct world_sent {
