@@ -43,12 +43,13 @@ static void insert(struct forecast *f, struct sched_req *r)
     r->done_ns = r->charge_ns = 0;
 }
 
-static void gather(struct forecast *f, enum sched_class class, bool paused)
+static void gather(struct forecast *f, enum sched_class class, bool paused,
+                   const struct sched_req *without)
 {
     LIST_EACH(r, &f->s->reqs, struct sched_req, node)
     {
         const bool counts = r->class > class ? r->prompt_tokens > 0 : r->due_ns > 0;
-        if (r->class >= class && counts && (paused || !r->paused)) insert(f, r);
+        if (r->class >= class && r != without && counts && (paused || !r->paused)) insert(f, r);
     }
 }
 
@@ -131,13 +132,14 @@ static void run(struct forecast *f, const struct step *p)
     }
 }
 
-bool sched_state_forecast(struct sched *s, enum sched_class class, bool paused, uint64_t now_ns)
+bool sched_state_forecast(struct sched *s, enum sched_class class, bool paused,
+                          const struct sched_req *without, uint64_t now_ns)
 {
     struct forecast f = { .s = s, .now_ns = (double)now_ns };
     struct step p;
 
     if (!(s->prefill_tok_ns > 0)) return false;
-    gather(&f, class, paused);
+    gather(&f, class, paused, without);
     while (f.first) {
         plan(&f, &p);
         run(&f, &p);

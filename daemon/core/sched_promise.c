@@ -72,7 +72,7 @@ static void give_up(struct sched *s, enum sched_class class)
 void sched_state_review(struct sched *s, uint64_t now_ns)
 {
     const enum sched_class lowest = lowest_of(s);
-    const bool known = lowest < SCHED_CLASSES && sched_state_forecast(s, lowest, false, now_ns);
+    const bool known = lowest < SCHED_CLASSES && sched_state_forecast(s, lowest, false, NULL, now_ns);
 
     for (int c = 0; c < SCHED_CLASSES; c++) {
         s->tight[c] = known && is_tight(s, (enum sched_class)c, (double)now_ns);
@@ -164,7 +164,7 @@ static void say_when(struct sched *s, struct sched_req *r, double due_ns, double
     double expected_ns = fmax(due_ns + 1e6, share);
 
     r->due_ns = UINT64_MAX;
-    (void)sched_state_forecast(s, lowest_of(s), true, (uint64_t)now_ns);
+    (void)sched_state_forecast(s, lowest_of(s), true, NULL, (uint64_t)now_ns);
     LIST_EACH(q, &s->reqs, struct sched_req, node)
     if (q->due_ns > 0 && (q == r || !fits))
         expected_ns = fmax(expected_ns, with_reserve(s, q->done_ns, now_ns));
@@ -181,11 +181,11 @@ int sched_promise(struct sched *s, struct sched_req *r, uint64_t due_ns, uint64_
     const double now = (double)now_ns, due = (double)due_ns;
     const bool any = lowest_of(s) < SCHED_CLASSES;
 
-    if (any) (void)sched_state_forecast(s, lowest_of(s), true, now_ns);
+    if (any) (void)sched_state_forecast(s, lowest_of(s), true, r, now_ns);
     LIST_EACH(q, &s->reqs, struct sched_req, node)
     q->kept_ns = q->done_ns;
     r->due_ns = due_ns;
-    if (!sched_state_forecast(s, lowest_of(s), true, now_ns)) { /* not measured */
+    if (!sched_state_forecast(s, lowest_of(s), true, NULL, now_ns)) { /* not measured */
         r->due_ns = 0;
         return 0;
     }
@@ -205,7 +205,7 @@ bool sched_keeps(struct sched *s, struct sched_req *r, double pace, uint64_t now
 
     if (lowest == SCHED_CLASSES) return true;
     r->pace_answer = pace;
-    const bool known = sched_state_forecast(s, lowest, false, now_ns);
+    const bool known = sched_state_forecast(s, lowest, false, NULL, now_ns);
     r->pace_answer = had;
     LIST_EACH(q, &s->reqs, struct sched_req, node)
     q->kept_ns = 0;

@@ -58,6 +58,8 @@ void sched_state_review(struct sched *s, uint64_t now_ns);
 /**
  * sched_state_forecast() - when promises will be done if nothing else runs: done_ns and charge_ns of each, and of all requests of classes above
  * @class; only those of @class and above count. Steps are those that sched_plan() would make. O(requests * places).
- * @paused: also those whose clients do not read now. Return: false: nothing was measured.
+ * @paused: also those whose clients do not read now. @without: this one does not count; NULL: all do.
+ * Return: false: nothing was measured.
  */
-bool sched_state_forecast(struct sched *s, enum sched_class class, bool paused, uint64_t now_ns);
+bool sched_state_forecast(struct sched *s, enum sched_class class, bool paused,
+                          const struct sched_req *without, uint64_t now_ns);
