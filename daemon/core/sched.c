@@ -222,6 +222,8 @@ void sched_remove(struct sched *s, struct sched_req *r)
 
 bool sched_urgent(const struct sched *s, const struct sched_req *r)
 {
+    for (int c = 0; c < (int)r->class; c++)
+        if (s->tight[c]) return false; /* what is lost with a step is lost for those, too */
     return s->top >= 0 && (int)r->class > s->top && s->abandoned != s->top;
 }
 

@@ -211,7 +211,7 @@ bool sched_plan(struct sched *s, uint64_t now_ns, struct sched_plan *ret);
 /**
  * sched_urgent() - is @r of a higher class than all that the newest plan has, so that the step that runs should be abandoned for it?
  * Not if a step of that class was abandoned before and none has been completed since: a class that is pushed aside again
- * and again still gets on, step by step.
+ * and again still gets on, step by step. Nor while a lower class has a promise without time to spare.
  */
 bool sched_urgent(const struct sched *s, const struct sched_req *r);
 /** sched_abandoned() - a step of the newest plan was abandoned: nothing of it counts, and nobody is charged for it. */

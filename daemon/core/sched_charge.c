@@ -69,7 +69,8 @@ static void learn(struct sched *s, const struct sum *sum, double took_ns)
                              fmax(took_ns - sum->prefilled * s->prefill_tok_ns, 1));
             return;
         }
-        ns = fmax(took_ns - sched_state_decode_ns(s, sum->decoded), 0);
+        const double known_n = s->decode.each_ns < 0 ? s->decode.recent_n : sum->decoded;
+        ns = fmax(took_ns - sched_state_decode_ns(s, known_n), 0);
     }
     s->learn_ns += ns;
     s->learn_tokens += sum->prefilled;

@@ -4,8 +4,8 @@
  * due next, as many as have places, prompts in chunks beside answers. Steps that are alike are taken at once, so that it takes
  * a handful of them for each request, however long its answer is.
  *
- * What it leaves out is small, and what the reserve of sched_promise() is for: pages (all promises fit at once), a step of
- * the old plan at each change, the share of lower classes.
+ * What it leaves out is small, and what the reserve of sched_promise() is for: places that are empty for a step, the share of
+ * lower classes.
  */
 #include <math.h>
 #include "daemon/core/sched.h"
@@ -105,6 +105,7 @@ static void plan(const struct forecast *f, struct step *p)
 static void run(struct forecast *f, const struct step *p)
 {
     double step_ns = p->answers_ns;
+    size_t n_prompts = 0;
 
     for (size_t i = 0; i < p->n; i++)
         step_ns += p->tokens[i] * f->s->prefill_tok_ns * pace(p->req[i]->pace_prompt);
@@ -116,11 +117,14 @@ static void run(struct forecast *f, const struct step *p)
             r->charge_ns += tokens * f->s->prefill_tok_ns * pace(r->pace_prompt);
             r->prompt_left -= tokens;
             if (!(r->prompt_left > 0)) r->answer_left--; /* the first token comes with it */
+            n_prompts += r->prompt_left > 0;
         } else {
             r->charge_ns += p->answers_ns * p->times / (double)p->n_answers;
             r->answer_left -= p->times;
         }
     }
+    /* The worker begins a step before it knows who has the other's prompt tokens now. */
+    if (n_prompts < p->n_prompts) f->now_ns += p->answers_ns;
     for (struct sched_req **at = &f->first; *at;) {
         struct sched_req *r = *at;
         if (r->prompt_left > 0 || r->answer_left > 0) {

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include "base/err.h"
 #include "bench/stats.h"
@@ -41,7 +42,7 @@ static uint32_t pages_of(const struct scenario *s, uint32_t tokens)
     return (tokens + s->page_tokens - 1) / s->page_tokens;
 }
 
-/* @r has no deadline and goes before all lower classes: what was promised there may not hold any more. */
+/* Nothing is promised to @r, and it goes before all lower classes: what was promised there may not hold any more. */
 static void disturb(struct sim *s, const struct world_req *r)
 {
     LIST_EACH(q, &s->world.s.reqs, struct sched_req, node)
@@ -75,7 +76,7 @@ static int admit(struct sim *s, uint32_t source, uint64_t at_ns, struct sched_la
         r->promised = r->sched.due_ns > 0;
         s->group[q->group].n_promised++;
     }
-    if (g->deadline_ms == 0) disturb(s, r);
+    if (r->sched.due_ns == 0) disturb(s, r);
     s->in_flight[q->app]++;
     s->of_req[r - s->world.req] = source;
     return -1;
@@ -90,7 +91,7 @@ static uint64_t retry_ns(const struct sim *s, uint32_t app, int refused, const s
     case SIM_QUOTA:
         return quota_retry_ms(&s->quota[app], s->world.now_ns) * MS;
     case SIM_DEADLINE:
-        return late->retry_ms > 0 ? late->retry_ms * MS : RETRY_NS;
+        return late->retry_ms > 0 ? late->retry_ms * MS : SEC;
     case SIM_IN_FLIGHT:
     case SIM_TOO_LONG:
     case SIM_REFUSALS:
@@ -169,6 +170,10 @@ static void expire(struct sim *s)
         struct world_req *r = (struct world_req *)q;
         if (r->deadline_ns == 0 || r->deadline_ns >= s->world.now_ns) continue;
         const struct world_req copy = *r;
+        if (getenv("DBG2") && copy.promised && !copy.disturbed) {
+            fprintf(stderr, "%.3f g%u serial %zu class %d due %zu: arrived %.3f prompt %u/%u (given %u) out %u/%u state %d done %.3f pages %u of %u committed %u tight %d%d%d top %d dec %.2f each %.2f tok %.3f\n", s->world.now_ns*1e-9, r->group, (size_t)q->serial, q->class, (size_t)(q->due_ns/1000000), r->arrived_ns*1e-9, q->prefilled_tokens, q->prompt_tokens, q->given_tokens, q->output_tokens, q->output_max, q->state, q->done_ns*1e-9, q->pages_most, s->world.s.pages_total, s->world.s.pages_committed, s->world.s.tight[0], s->world.s.tight[1], s->world.s.tight[2], s->world.s.top, s->world.s.decode_step_ns*1e-6, s->world.s.decode.each_ns*1e-6, s->world.s.prefill_tok_ns*1e-6);
+            for (size_t i = 0; i < s->world.n_sent; i++) if (s->world.sent[i].req) fprintf(stderr, "   plan %zu class %d due %zu tokens %u\n", (size_t)s->world.sent[i].req->serial, s->world.sent[i].req->class, (size_t)(s->world.sent[i].req->due_ns/1000000), s->world.sent[i].tokens);
+        }
         world_gone(&s->world, r);
         s->group[copy.group].n_expired++;
         s->group[copy.group].n_unserved += copy.first_token_ns == 0;
@@ -182,6 +187,11 @@ static bool on_between(struct world *w)
 {
     struct sim *s = w->context;
 
+    if (getenv("TRACE")) LIST_EACH(q, &w->s.reqs, struct sched_req, node) if (q->serial == strtoul(getenv("TRACE"),0,10)) {
+        fprintf(stderr, "%.3f: due %.3f done %.3f prompt %u out %u state %d tight %d%d%d plan", w->now_ns*1e-9, q->due_ns*1e-9, q->done_ns*1e-9, q->prefilled_tokens, q->output_tokens, q->state, w->s.tight[0], w->s.tight[1], w->s.tight[2]);
+        for (size_t i = 0; i < w->n_sent; i++) if (w->sent[i].req) fprintf(stderr, " %zu/%d%s:%u", (size_t)w->sent[i].req->serial, w->sent[i].req->class, w->sent[i].req->due_ns ? "*" : "", w->sent[i].tokens);
+        fprintf(stderr, "\n");
+    }
     expire(s);
     return arrive(s);
 }

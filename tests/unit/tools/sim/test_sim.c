@@ -7,6 +7,7 @@
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "tools/sim/sim.h"
 
@@ -95,6 +96,55 @@ Test(sim, random_loads_break_no_rule_and_everybody_has_an_answer, .timeout = 300
     cr_assert_gt(abandoned, 0);
     for (int k = 0; k < SIM_REFUSALS; k++)
         cr_assert_gt(refused[k], 0, "%s", sim_refusal_name((enum sim_refusal)k));
+}
+
+/* Deadlines in many groups, of all classes, and loads up to several times what the engine can do. */
+static void random_deadlines(uint64_t seed)
+{
+    random_scenario(seed);
+    for (size_t i = 0; i < s.n_groups; i++)
+        if (below(2)) s.group[i].deadline_ms = 200 + below(below(2) ? 3000 : 30000);
+}
+
+struct promises {
+    uint64_t taken, expired, broken, refused;
+};
+
+static struct promises all_promises(uint64_t seeds, double noise)
+{
+    struct promises all = { 0 };
+
+    for (uint64_t seed = getenv("SEED") ? strtoul(getenv("SEED"),0,10) : 1; seed <= (getenv("SEED") ? strtoul(getenv("SEED"),0,10) : seeds); seed++) {
+        random_deadlines(seed);
+        s.noise = noise;
+        cr_assert_eq(sim_run(&sim, &s, seed, &why), 0, "seed %zu: %s", (size_t)seed, why.text);
+        for (size_t i = 0; i < s.n_groups; i++) {
+            all.taken += sim.group[i].n_promised;
+            all.expired += sim.group[i].n_expired;
+            all.broken += sim.group[i].n_broken;
+            all.refused += sim.group[i].n_refused[SIM_DEADLINE];
+            if (getenv("DBG") && sim.group[i].n_broken) fprintf(stderr, "seed %zu group %zu: %zu broken of %zu class %u dl %u\n", (size_t)seed, i, (size_t)sim.group[i].n_broken, (size_t)sim.group[i].n_promised, s.group[i].request_class, s.group[i].deadline_ms);
+        }
+        sim_deinit(&sim);
+    }
+    if (getenv("DBG")) fprintf(stderr, "noise %f: %zu taken, %zu expired %zu broken %zu refused\n", noise, (size_t)all.taken, (size_t)all.expired, (size_t)all.broken, (size_t)all.refused);
+    return all;
+}
+
+Test(sim, no_promise_is_broken_where_costs_are_exact, .timeout = 300)
+{
+    const struct promises p = all_promises(getenv("N")?atoi(getenv("N")):200, 0);
+
+    cr_assert_gt(p.taken, 3000, "%zu", (size_t)p.taken);
+    cr_assert_gt(p.refused, 3000, "%zu", (size_t)p.refused);
+    cr_assert_eq(p.broken, 0, "%zu of %zu", (size_t)p.broken, (size_t)p.taken);
+}
+
+Test(sim, hardly_any_promise_is_broken_where_costs_vary, .timeout = 300)
+{
+    const struct promises p = all_promises(getenv("N")?atoi(getenv("N")):200, 0.3);
+
+    cr_assert_leq(p.broken * 50, p.taken, "%zu of %zu", (size_t)p.broken, (size_t)p.taken);
 }
 
 Test(sim, the_same_seed_gives_the_same_result_and_another_one_another)
