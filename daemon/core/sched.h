@@ -223,6 +223,9 @@ void sched_abandoned(struct sched *s);
  */
 void sched_estimate(const struct sched *s, const struct sched_req *r, uint32_t *ret_position,
                     uint32_t *ret_wait_ms);
+/** sched_answers_ns() - what a step costs in which @n answers get a token each, besides prompt tokens; 0: not measured, or none. */
+double sched_answers_ns(const struct sched *s, double n);
+
 struct sched_late {
     uint32_t expected_ms; /* from its arrival: when it would be done */
     uint32_t retry_ms;    /* the same may be taken then; 0: never, it takes too long even alone */

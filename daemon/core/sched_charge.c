@@ -42,16 +42,23 @@ static void learn_decode(struct sched *s, double n, double took_ns)
     s->decode.each_ns = fmax(cov / var, 0);
 }
 
-double sched_state_decode_ns(const struct sched *s, double n)
+double sched_answers_ns(const struct sched *s, double n)
 {
-    const double mean_ns = s->decode_step_ns, mean_n = fmax(s->decode.recent_n, 1);
+    const double mean_n = fmax(s->decode.recent_n, 1);
+    /* Sequences that share a sweep cost no more than apart. */
+    const double each_ns = fmin(fmax(s->decode.each_ns, 0), s->decode_step_ns / mean_n);
 
+    return n > 0 && s->decode_step_ns > 0 ? s->decode_step_ns + (n - mean_n) * each_ns : 0;
+}
+
+double sched_state_cautious_ns(const struct sched *s, double n)
+{
     if (!(n > 0)) return 0;
-    /* Not measured: no more than a whole chunk of prompt, for which all weights are read as well. */
-    if (!(mean_ns > 0)) return s->config.chunk_max * s->prefill_tok_ns;
-    const double most_ns = mean_ns / mean_n; /* sequences that share a sweep cost no more than apart */
-    if (s->decode.each_ns < 0) return n > mean_n ? n * most_ns : mean_ns;
-    return mean_ns + (n - mean_n) * fmin(s->decode.each_ns, most_ns);
+    /* A whole chunk of prompt reads all weights, too: no answer's step costs more. */
+    if (!(s->decode_step_ns > 0)) return s->config.chunk_max * s->prefill_tok_ns;
+    if (s->decode.each_ns < 0 && n > s->decode.recent_n)
+        return s->decode_step_ns * n / fmax(s->decode.recent_n, 1);
+    return sched_answers_ns(s, n);
 }
 
 static void learn(struct sched *s, const struct sum *sum, double took_ns)
@@ -69,8 +76,7 @@ static void learn(struct sched *s, const struct sum *sum, double took_ns)
                              fmax(took_ns - sum->prefilled * s->prefill_tok_ns, 1));
             return;
         }
-        const double known_n = s->decode.each_ns < 0 ? s->decode.recent_n : sum->decoded;
-        ns = fmax(took_ns - sched_state_decode_ns(s, known_n), 0);
+        ns = fmax(took_ns - sched_answers_ns(s, sum->decoded), 0);
     }
     s->learn_ns += ns;
     s->learn_tokens += sum->prefilled;

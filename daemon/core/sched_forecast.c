@@ -62,7 +62,7 @@ static double pace(double given)
 static void hand_out(const struct forecast *f, struct step *p)
 {
     double left =
-        p->n_answers > 0 ? sched_state_budget(f->s, true) : (double)f->s->config.chunk_max;
+        p->n_answers > 0 ? sched_state_budget(f->s, p->n_answers) : (double)f->s->config.chunk_max;
     double others = (double)p->n_prompts;
 
     for (size_t i = 0; i < p->n; i++) {
@@ -98,7 +98,7 @@ static void plan(const struct forecast *f, struct step *p)
         p->times = fmin(p->times, r->answer_left);
         dearest = fmax(dearest, pace(r->pace_answer));
     }
-    p->answers_ns = sched_state_decode_ns(f->s, (double)p->n_answers) * dearest;
+    p->answers_ns = sched_state_cautious_ns(f->s, (double)p->n_answers) * dearest;
     hand_out(f, p);
 }
 

@@ -118,10 +118,10 @@ static size_t count(const struct draft *d, size_t from, size_t to, bool prefill)
     return n;
 }
 
-uint32_t sched_state_budget(const struct sched *s, bool decodes)
+uint32_t sched_state_budget(const struct sched *s, size_t n_answers)
 {
-    const double rest_ns = (double)s->config.step_target_ns - (decodes ? s->decode_step_ns : 0);
-    const bool known = s->prefill_tok_ns > 0 && (!decodes || s->decode_step_ns > 0);
+    const double rest_ns = (double)s->config.step_target_ns - sched_answers_ns(s, (double)n_answers);
+    const bool known = s->prefill_tok_ns > 0 && (n_answers == 0 || s->decode_step_ns > 0);
     double n = known ? rest_ns / s->prefill_tok_ns : 0;
 
     n = fmin(fmax(n, PREFILL_LEAST), s->config.chunk_max);
@@ -151,9 +151,9 @@ static uint32_t hand_out(struct draft *d, size_t from, size_t to, uint32_t budge
 static void divide(const struct sched *s, struct draft *d)
 {
     const bool watched = count(d, 0, d->n_top, false) > 0;
-    const bool decodes = watched || count(d, 0, d->n, false) > 0;
+    const size_t n_answers = count(d, 0, d->n, false);
     const bool alone = d->n_top == 0;
-    uint32_t budget = watched || alone ? sched_state_budget(s, decodes) : s->config.chunk_max;
+    uint32_t budget = watched || alone ? sched_state_budget(s, n_answers) : s->config.chunk_max;
 
     if (count(d, d->n_top, d->n, true) > 0) {
         const bool shared = count(d, 0, d->n_top, true) > 0;

@@ -15,7 +15,7 @@ static double step_ns(const struct sched *s)
 {
     const uint32_t n = s->n_reqs < s->config.running_max ? s->n_reqs : s->config.running_max;
     const double chunk = s->config.chunk_max * s->prefill_tok_ns,
-                 answers = sched_state_decode_ns(s, n),
+                 answers = sched_state_cautious_ns(s, n),
                  mixed = fmax((double)s->config.step_target_ns, answers + 8 * s->prefill_tok_ns);
 
     return fmax(chunk, fmin(mixed, answers + chunk));
@@ -147,7 +147,7 @@ static double alone_ns(const struct sched *s, const struct sched_req *r)
     const double prompt = sched_state_prefills(r) ? r->given_tokens - r->prefilled_tokens : 0;
 
     return prompt * s->prefill_tok_ns * (r->pace_prompt > 0 ? r->pace_prompt : 1) +
-           answer * sched_state_decode_ns(s, 1) * (r->pace_answer > 0 ? r->pace_answer : 1);
+           answer * sched_state_cautious_ns(s, 1) * (r->pace_answer > 0 ? r->pace_answer : 1);
 }
 
 static uint32_t ms_of(double ns)

@@ -39,11 +39,11 @@ static inline double sched_state_key(const struct sched_app *app, enum sched_cla
     return app->vtime[class] + n * (double)SCHED_SLICE_NS / app->weight;
 }
 
-/** sched_state_budget() - most prompt tokens of a step in which somebody waits for the next token, or (@decodes false) for the step to end. */
-uint32_t sched_state_budget(const struct sched *s, bool decodes);
+/** sched_state_budget() - most prompt tokens of a step that somebody waits for: @n_answers requests for the next token, or (0) others for its end. */
+uint32_t sched_state_budget(const struct sched *s, size_t n_answers);
 
-/** sched_state_decode_ns() - what a step costs that only decodes, for @n sequences; 0: none, or nothing was measured. */
-double sched_state_decode_ns(const struct sched *s, double n);
+/** sched_state_cautious_ns() - sched_answers_ns(), or where it is not known yet the most that it can be; 0: nothing was measured. */
+double sched_state_cautious_ns(const struct sched *s, double n);
 
 /** sched_state_first() - does the promise of @a go before that of @b (of the same class)? */
 static inline bool sched_state_first(const struct sched_req *a, const struct sched_req *b)

@@ -5,7 +5,6 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
-#include <stdio.h>
 #include <string.h>
 #include "base/err.h"
 #include "bench/stats.h"
@@ -170,10 +169,6 @@ static void expire(struct sim *s)
         struct world_req *r = (struct world_req *)q;
         if (r->deadline_ns == 0 || r->deadline_ns >= s->world.now_ns) continue;
         const struct world_req copy = *r;
-        if (getenv("DBG2") && copy.promised && !copy.disturbed) {
-            fprintf(stderr, "%.3f g%u serial %zu class %d due %zu: arrived %.3f prompt %u/%u (given %u) out %u/%u state %d done %.3f pages %u of %u committed %u tight %d%d%d top %d dec %.2f each %.2f tok %.3f\n", s->world.now_ns*1e-9, r->group, (size_t)q->serial, q->class, (size_t)(q->due_ns/1000000), r->arrived_ns*1e-9, q->prefilled_tokens, q->prompt_tokens, q->given_tokens, q->output_tokens, q->output_max, q->state, q->done_ns*1e-9, q->pages_most, s->world.s.pages_total, s->world.s.pages_committed, s->world.s.tight[0], s->world.s.tight[1], s->world.s.tight[2], s->world.s.top, s->world.s.decode_step_ns*1e-6, s->world.s.decode.each_ns*1e-6, s->world.s.prefill_tok_ns*1e-6);
-            for (size_t i = 0; i < s->world.n_sent; i++) if (s->world.sent[i].req) fprintf(stderr, "   plan %zu class %d due %zu tokens %u\n", (size_t)s->world.sent[i].req->serial, s->world.sent[i].req->class, (size_t)(s->world.sent[i].req->due_ns/1000000), s->world.sent[i].tokens);
-        }
         world_gone(&s->world, r);
         s->group[copy.group].n_expired++;
         s->group[copy.group].n_unserved += copy.first_token_ns == 0;
@@ -187,11 +182,6 @@ static bool on_between(struct world *w)
 {
     struct sim *s = w->context;
 
-    if (getenv("TRACE")) LIST_EACH(q, &w->s.reqs, struct sched_req, node) if (q->serial == strtoul(getenv("TRACE"),0,10)) {
-        fprintf(stderr, "%.3f: due %.3f done %.3f prompt %u out %u state %d tight %d%d%d plan", w->now_ns*1e-9, q->due_ns*1e-9, q->done_ns*1e-9, q->prefilled_tokens, q->output_tokens, q->state, w->s.tight[0], w->s.tight[1], w->s.tight[2]);
-        for (size_t i = 0; i < w->n_sent; i++) if (w->sent[i].req) fprintf(stderr, " %zu/%d%s:%u", (size_t)w->sent[i].req->serial, w->sent[i].req->class, w->sent[i].req->due_ns ? "*" : "", w->sent[i].tokens);
-        fprintf(stderr, "\n");
-    }
     expire(s);
     return arrive(s);
 }

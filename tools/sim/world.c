@@ -151,7 +151,7 @@ static void check_pages(struct world *w)
 static void check_step(struct world *w)
 {
     const struct sched_config *c = &w->s.config;
-    double tokens = 0;
+    double tokens = 0, answers = 0;
     bool decodes = false;
 
     RULE(w, w->plan.n <= c->running_max, "the plan has %zu requests", w->plan.n);
@@ -165,10 +165,13 @@ static void check_step(struct world *w)
             tokens += e->prefill_tokens;
         else
             decodes |= (int)e->req->class == w->s.top;
+        answers += !prefills(e->req);
     }
     RULE(w, tokens <= c->chunk_max, "a step of %.0f prompt tokens", tokens);
     if (decodes && tokens > 8)
-        RULE(w, w->s.decode_step_ns + tokens * w->s.prefill_tok_ns <= (double)c->step_target_ns + 1,
+        RULE(w,
+             sched_answers_ns(&w->s, answers) + tokens * w->s.prefill_tok_ns <=
+                 (double)c->step_target_ns + 1,
              "a step beyond its target: %.0f prompt tokens beside an answer", tokens);
     for (size_t i = 0; i < w->plan.n_evict; i++)
         RULE(w,

@@ -7,7 +7,6 @@
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include "tools/sim/sim.h"
 
@@ -114,7 +113,7 @@ static struct promises all_promises(uint64_t seeds, double noise)
 {
     struct promises all = { 0 };
 
-    for (uint64_t seed = getenv("SEED") ? strtoul(getenv("SEED"),0,10) : 1; seed <= (getenv("SEED") ? strtoul(getenv("SEED"),0,10) : seeds); seed++) {
+    for (uint64_t seed = 1; seed <= seeds; seed++) {
         random_deadlines(seed);
         s.noise = noise;
         cr_assert_eq(sim_run(&sim, &s, seed, &why), 0, "seed %zu: %s", (size_t)seed, why.text);
@@ -123,27 +122,26 @@ static struct promises all_promises(uint64_t seeds, double noise)
             all.expired += sim.group[i].n_expired;
             all.broken += sim.group[i].n_broken;
             all.refused += sim.group[i].n_refused[SIM_DEADLINE];
-            if (getenv("DBG") && sim.group[i].n_broken) fprintf(stderr, "seed %zu group %zu: %zu broken of %zu class %u dl %u\n", (size_t)seed, i, (size_t)sim.group[i].n_broken, (size_t)sim.group[i].n_promised, s.group[i].request_class, s.group[i].deadline_ms);
         }
         sim_deinit(&sim);
     }
-    if (getenv("DBG")) fprintf(stderr, "noise %f: %zu taken, %zu expired %zu broken %zu refused\n", noise, (size_t)all.taken, (size_t)all.expired, (size_t)all.broken, (size_t)all.refused);
     return all;
 }
 
 Test(sim, no_promise_is_broken_where_costs_are_exact, .timeout = 300)
 {
-    const struct promises p = all_promises(getenv("N")?atoi(getenv("N")):200, 0);
+    const struct promises p = all_promises(200, 0);
 
-    cr_assert_gt(p.taken, 3000, "%zu", (size_t)p.taken);
-    cr_assert_gt(p.refused, 3000, "%zu", (size_t)p.refused);
+    cr_assert_gt(p.taken - p.expired, 5000, "%zu of %zu", (size_t)p.expired, (size_t)p.taken);
+    cr_assert_gt(p.refused, 5000, "%zu", (size_t)p.refused);
     cr_assert_eq(p.broken, 0, "%zu of %zu", (size_t)p.broken, (size_t)p.taken);
 }
 
 Test(sim, hardly_any_promise_is_broken_where_costs_vary, .timeout = 300)
 {
-    const struct promises p = all_promises(getenv("N")?atoi(getenv("N")):200, 0.3);
+    const struct promises p = all_promises(200, 0.3); /* by up to 30 %, for a second at a time */
 
+    cr_assert_gt(p.broken, 0, "the noise is felt");
     cr_assert_leq(p.broken * 50, p.taken, "%zu of %zu", (size_t)p.broken, (size_t)p.taken);
 }
 
