@@ -133,6 +133,7 @@ void sched_model(struct sched *s, uint32_t pages_total)
     sched_state_lose(s, r, SCHED_OPENING);
     s->pages_total = pages_total;
     s->prefill_tok_ns = s->decode_step_ns = s->learn_ns = s->learn_tokens = s->request_ns = 0;
+    s->longest_ns = 0;
     memset(&s->decode, 0, sizeof(s->decode));
     s->decode.each_ns = -1;
     s->top = s->abandoned = -1;

@@ -126,6 +126,8 @@ struct sched {
     double prefill_tok_ns,
         decode_step_ns; /* measured cost: [ns] per prompt token; of a step that only decodes. 0: not measured */
     double learn_ns, learn_tokens; /* prefill seen lately, prefill_tok_ns is their quotient */
+    bool learn_few;                /* a handful of tokens a step, so that it is too much for a chunk */
+    double longest_ns;             /* of the steps lately */
     struct {
         double weight, n, nn, ns, n_ns; /* of steps that only decode: sums over n sequences and their time */
         double recent_n;                /* mean of the steps that decode_step_ns is the mean of */

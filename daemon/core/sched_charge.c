@@ -10,7 +10,11 @@
 #include "daemon/core/sched.h"
 #include "daemon/core/sched_state.h"
 
-enum { LEARN_TOKENS = 1024 }; /* memory of the prefill cost: several chunks, some seconds */
+enum {
+    LEARN_TOKENS = 1024, /* memory of the prefill cost: several chunks, some seconds */
+    LEARN_LEAST = 8,     /* fewer tokens cost what it takes to read the weights: they say little of more */
+};
+#define LONGEST_STEPS 1024.0 /* for about so many steps the longest one is remembered */
 #define LEARN_STEPS 256.0 /* memory of what one more sequence costs: that changes with the model, hardly with the weather */
 
 struct sum {
@@ -78,6 +82,10 @@ static void learn(struct sched *s, const struct sum *sum, double took_ns)
         }
         ns = fmax(took_ns - sched_answers_ns(s, sum->decoded), 0);
     }
+    const bool few = sum->prefilled < LEARN_LEAST;
+    if (few && s->learn_tokens > 0 && !s->learn_few) return;
+    if (!few && s->learn_few) s->learn_ns = s->learn_tokens = 0;
+    s->learn_few = few;
     s->learn_ns += ns;
     s->learn_tokens += sum->prefilled;
     s->prefill_tok_ns = fmax(s->learn_ns / s->learn_tokens, 1);
@@ -159,5 +167,6 @@ void sched_charge(struct sched *s, const struct sched_done *done, size_t n, uint
     }
     if (s->abandoned >= 0 && charged[s->abandoned] > 0) s->abandoned = -1;
     learn(s, &sum, (double)took_ns);
+    s->longest_ns = fmax((double)took_ns, s->longest_ns * (1 - 1 / LONGEST_STEPS));
     settle(s, charged, took_ns);
 }

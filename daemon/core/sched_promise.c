@@ -18,7 +18,8 @@ static double step_ns(const struct sched *s)
                  answers = sched_state_cautious_ns(s, n),
                  mixed = fmax((double)s->config.step_target_ns, answers + 8 * s->prefill_tok_ns);
 
-    return fmax(chunk, fmin(mixed, answers + chunk));
+    return fmin(fmax(chunk, fmin(mixed, answers + chunk)),
+                fmax((double)s->config.step_target_ns, s->longest_ns));
 }
 
 /* The step that runs now, and the one that the worker begins before it has the next plan. */
