@@ -192,12 +192,14 @@ class Off(MachineCase):
 
 class Deadlines(MachineCase):
     def test_a_deadline_that_would_be_missed_lowers_the_level_if_that_is_allowed(self):
-        self.c.wait(self.c.generate(PROMPT, raw=True, max_tokens=30))  # measured
         for may_drop, level in ((True, "half"), (False, "full")):
+            self.c.ok("model_unload", pb.ModelUnload())  # what tokens cost is forgotten, so nothing is refused
             a = self.long_with(deadline_ms=10000, level_may_drop=may_drop, max_tokens=100000)
             self.cancel(self.c.wait_tokens(a, 20))
             self.assertEqual(a.done.level, level)
             self.assertEqual("would miss the deadline of 10000 ms" in a.done.level_reason, may_drop, a.done)
+        late = self.c.wait(self.long_with(deadline_ms=10000, level_may_drop=True, max_tokens=100000))
+        self.refused(late, "DEADLINE", "too long even alone")  # also at the cheapest level
 
     def test_one_that_is_met_changes_nothing(self):
         self.c.wait(self.c.generate(PROMPT, raw=True, max_tokens=30))
