@@ -115,8 +115,7 @@ bool leveling_promise(struct request *r, struct sched_late *ret)
     const struct supervisor *v = &r->server->supervisor;
     struct sched *s = &r->server->sched;
     const uint64_t now_ns = clock_now_ns(),
-                   due_ns =
-                       r->sched.arrived_ns + r->frame->generate->deadline_ms * CLOCK_NS_PER_MS;
+                   due_ns = r->sched.arrived_ns + r->frame->generate->deadline_ms * CLOCK_NS_PER_MS;
 
     leveling_pace(r);
     if (sched_promise(s, &r->sched, due_ns, now_ns, ret) == 0) return true;

@@ -41,7 +41,7 @@ struct request {
     struct reason
         lowered;      /* why the level was less than asked when it was last, "" if it never was */
     struct runs runs; /* levels of the answer's tokens, but for the last one */
-    bool drops; /* its prompt, too, is processed at the cheapest level, for its deadline */
+    bool drops;       /* its prompt, too, is processed at the cheapest level, for its deadline */
     enum request_seat seat;
     bool started, suspect; /* Started was sent; it ran when a worker died */
     bool keep;             /* what was computed may serve its owner's next request */

@@ -48,7 +48,10 @@ enum {
 #define SCHED_TOOK_MAX_NS                                                                          \
     UINT64_C(3600000000000) /* an hour: a step that says more is taken for one of an hour */
 
-enum { SCHED_E_FULL = 1, SCHED_E_LATE = 2 }; /* outcomes: the queue is full; it would not be done in time */
+enum {
+    SCHED_E_FULL = 1,
+    SCHED_E_LATE = 2
+}; /* outcomes: the queue is full; it would not be done in time */
 
 enum sched_state {
     SCHED_OPENING, /* its length is not known yet */
@@ -68,9 +71,9 @@ struct sched_app {
     double vtime[SCHED_CLASSES]; /* [ns / weight] */
     uint32_t pages_committed;    /* pages_most of its running and parked requests */
     /* while a plan is made: */
-    struct sched_req *next; /* the request that takes its next place, NULL: none */
+    struct sched_req *next;   /* the request that takes its next place, NULL: none */
     uint32_t n_placed, n_due; /* places; of them, of promises */
-    bool active, stuck; /* has work in the class; its next request does not fit */
+    bool active, stuck;       /* has work in the class; its next request does not fit */
 };
 
 /* Embedded in the caller's request, all zero at first; the members are sched's, readable by all, but for pages_quota. */
@@ -91,9 +94,11 @@ struct sched_req {
     bool paused; /* the caller's: nobody takes what it makes; it keeps its KV and is in no plan */
     uint64_t arrived_ns, running_ns; /* CLOCK_MONOTONIC; first time in a plan, 0: not yet */
     uint64_t engine_ns;              /* charged so far */
-    uint64_t due_ns;        /* CLOCK_MONOTONIC: promised to be done by then; 0: nothing is promised */
-    uint32_t output_likely; /* tokens that the answer is taken to have, 0: output_max; the caller's */
-    double pace_prompt, pace_answer; /* what its tokens cost, of what was measured, 0: 1; the caller's */
+    uint64_t due_ns; /* CLOCK_MONOTONIC: promised to be done by then; 0: nothing is promised */
+    uint32_t
+        output_likely; /* tokens that the answer is taken to have, 0: output_max; the caller's */
+    double pace_prompt,
+        pace_answer; /* what its tokens cost, of what was measured, 0: 1; the caller's */
     /* of the planner: */
     bool placed;           /* has one of the places of its class, kept while a higher class runs */
     bool planned, evicted; /* was in the plan before; loses its KV with this one */
@@ -103,8 +108,9 @@ struct sched_req {
     /* of a forecast: */
     struct sched_req *after;
     double prompt_left, answer_left; /* tokens */
-    double done_ns, charge_ns;       /* when it will have ended, what it will have been charged until then */
-    double kept_ns;                  /* done_ns of the forecast before */
+    double done_ns,
+        charge_ns;  /* when it will have ended, what it will have been charged until then */
+    double kept_ns; /* done_ns of the forecast before */
 };
 
 struct sched_config {
@@ -126,22 +132,24 @@ struct sched {
     double prefill_tok_ns,
         decode_step_ns; /* measured cost: [ns] per prompt token; of a step that only decodes. 0: not measured */
     double learn_ns, learn_tokens; /* prefill seen lately, prefill_tok_ns is their quotient */
-    bool learn_few;                /* a handful of tokens a step, so that it is too much for a chunk */
-    double longest_ns;             /* of the steps lately */
+    bool learn_few;    /* a handful of tokens a step, so that it is too much for a chunk */
+    double longest_ns; /* of the steps lately */
     struct {
-        double weight, n, nn, ns, n_ns; /* of steps that only decode: sums over n sequences and their time */
-        double recent_n;                /* mean of the steps that decode_step_ns is the mean of */
-        double each_ns;                 /* what one more sequence costs; < 0: unknown */
+        double weight, n, nn, ns,
+            n_ns;        /* of steps that only decode: sums over n sequences and their time */
+        double recent_n; /* mean of the steps that decode_step_ns is the mean of */
+        double each_ns;  /* what one more sequence costs; < 0: unknown */
     } decode;
-    double request_ns;             /* engine time of a request, mean of those that ended; 0: none */
+    double request_ns; /* engine time of a request, mean of those that ended; 0: none */
     double vtime_floor[SCHED_CLASSES];
     /* of the newest plan: */
     int top;                                        /* its highest class, -1: it is empty */
     size_t n_planned;                               /* requests */
     bool waits[SCHED_CLASSES], turn[SCHED_CLASSES]; /* below the highest: has work; is being paid */
     bool alone, rests; /* those that are paid run instead of the highest class; just did so */
-    bool tight[SCHED_CLASSES]; /* its promises have no time to spare: nobody else of it, or below, may run */
-    int abandoned;     /* class whose step was abandoned and has not been made up for, -1: none */
+    bool tight
+        [SCHED_CLASSES]; /* its promises have no time to spare: nobody else of it, or below, may run */
+    int abandoned;       /* class whose step was abandoned and has not been made up for, -1: none */
 };
 
 struct sched_entry {

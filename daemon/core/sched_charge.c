@@ -12,10 +12,12 @@
 
 enum {
     LEARN_TOKENS = 1024, /* memory of the prefill cost: several chunks, some seconds */
-    LEARN_LEAST = 8,     /* fewer tokens cost what it takes to read the weights: they say little of more */
+    LEARN_LEAST =
+        8, /* fewer tokens cost what it takes to read the weights: they say little of more */
 };
 #define LONGEST_STEPS 1024.0 /* for about so many steps the longest one is remembered */
-#define LEARN_STEPS 256.0 /* memory of what one more sequence costs: that changes with the model, hardly with the weather */
+#define LEARN_STEPS                                                                                \
+    256.0 /* memory of what one more sequence costs: that changes with the model, hardly with the weather */
 
 struct sum {
     double prefilled, decoded; /* tokens of the step */

@@ -87,8 +87,8 @@ static void plan(const struct forecast *f, struct step *p)
     double dearest = 0;
 
     *p = (struct step){ .times = INFINITY };
-    for (struct sched_req *r = f->first;
-         r && alike(r, f->first) && p->n < f->s->config.running_max; r = r->after) {
+    for (struct sched_req *r = f->first; r && alike(r, f->first) && p->n < f->s->config.running_max;
+         r = r->after) {
         p->req[p->n++] = r;
         if (r->prompt_left > 0) {
             p->n_prompts++;

@@ -120,7 +120,8 @@ static size_t count(const struct draft *d, size_t from, size_t to, bool prefill)
 
 uint32_t sched_state_budget(const struct sched *s, size_t n_answers)
 {
-    const double rest_ns = (double)s->config.step_target_ns - sched_answers_ns(s, (double)n_answers);
+    const double rest_ns =
+        (double)s->config.step_target_ns - sched_answers_ns(s, (double)n_answers);
     const bool known = s->prefill_tok_ns > 0 && (n_answers == 0 || s->decode_step_ns > 0);
     double n = known ? rest_ns / s->prefill_tok_ns : 0;
 

@@ -73,7 +73,8 @@ static void give_up(struct sched *s, enum sched_class class)
 void sched_state_review(struct sched *s, uint64_t now_ns)
 {
     const enum sched_class lowest = lowest_of(s);
-    const bool known = lowest < SCHED_CLASSES && sched_state_forecast(s, lowest, false, NULL, now_ns);
+    const bool known =
+        lowest < SCHED_CLASSES && sched_state_forecast(s, lowest, false, NULL, now_ns);
 
     for (int c = 0; c < SCHED_CLASSES; c++) {
         s->tight[c] = known && is_tight(s, (enum sched_class)c, (double)now_ns);
@@ -157,8 +158,8 @@ static uint32_t ms_of(double ns)
 }
 
 /* @r is refused: it would hurt nobody after all that was promised. */
-static void say_when(struct sched *s, struct sched_req *r, double due_ns, double share, double now_ns,
-                     struct sched_late *ret)
+static void say_when(struct sched *s, struct sched_req *r, double due_ns, double share,
+                     double now_ns, struct sched_late *ret)
 {
     const double window_ns = due_ns - (double)r->arrived_ns;
     const bool fits = pages_fit(s, r);

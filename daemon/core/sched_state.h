@@ -3,9 +3,9 @@
 #pragma once
 #include "daemon/core/sched.h"
 
-enum { /* when to come again */
-    SCHED_RETRY_LEAST_MS = 100, /* less would be a busy loop of the client */
-    SCHED_RETRY_MOST_MS = 60000,
+enum {                             /* when to come again */
+       SCHED_RETRY_LEAST_MS = 100, /* less would be a busy loop of the client */
+       SCHED_RETRY_MOST_MS = 60000,
 };
 
 /** sched_state_set() - change the state of @r and all counts that follow from it; it is in the queue. */

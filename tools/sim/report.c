@@ -85,14 +85,13 @@ static json_t *group_json(struct sim *s, size_t i)
     const struct scenario_group *c = &s->scenario->group[i];
     struct sim_group *g = &s->group[i];
     json_t *o = json_pack(
-        "{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f}", "name", c->name, "class",
-        scenario_class_name(c->request_class), "apps", (int)c->apps, "sent", (json_int_t)g->n_sent,
-        "done", (json_int_t)g->n_done, "expired", (json_int_t)g->n_expired, "unserved",
-        (json_int_t)g->n_unserved, "promised", (json_int_t)g->n_promised, "broken",
-        (json_int_t)g->n_broken, "output_tokens",
-        (json_int_t)g->tokens, "prompt_tokens", (json_int_t)g->prompt_tokens, "cached_tokens",
-        (json_int_t)g->cached_tokens, "engine_share", share(s, g->engine_ns), "lost_share",
-        lost(s, g));
+        "{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f}", "name", c->name,
+        "class", scenario_class_name(c->request_class), "apps", (int)c->apps, "sent",
+        (json_int_t)g->n_sent, "done", (json_int_t)g->n_done, "expired", (json_int_t)g->n_expired,
+        "unserved", (json_int_t)g->n_unserved, "promised", (json_int_t)g->n_promised, "broken",
+        (json_int_t)g->n_broken, "output_tokens", (json_int_t)g->tokens, "prompt_tokens",
+        (json_int_t)g->prompt_tokens, "cached_tokens", (json_int_t)g->cached_tokens, "engine_share",
+        share(s, g->engine_ns), "lost_share", lost(s, g));
     json_t *r = json_object();
 
     for (int k = 0; k < SIM_REFUSALS; k++)

@@ -82,7 +82,8 @@ static int admit(struct sim *s, uint32_t source, uint64_t at_ns, struct sched_la
 }
 
 /* When a client that was refused comes again. */
-static uint64_t retry_ns(const struct sim *s, uint32_t app, int refused, const struct sched_late *late)
+static uint64_t retry_ns(const struct sim *s, uint32_t app, int refused,
+                         const struct sched_late *late)
 {
     switch ((enum sim_refusal)refused) {
     case SIM_BUSY:

@@ -9,7 +9,8 @@ static const struct sched_config config = {
     .queue_max = 64, .running_max = 4, .step_target_ns = 40 * MS, .chunk_max = 128
 };
 
-static struct world_req *come(uint32_t app, enum sched_class class, uint32_t prompt, uint32_t output)
+static struct world_req *come(uint32_t app, enum sched_class class, uint32_t prompt,
+                              uint32_t output)
 {
     return world_come(&w, app, 100, class, prompt, output, 10);
 }
@@ -110,7 +111,8 @@ Test(sched_promise, one_that_would_make_an_earlier_one_pass_is_refused)
     struct world_req *a = come(0, SCHED_BACKGROUND, 1000, 1);
     cr_assert_eq(promise(a, 900, NULL), 0);
     struct world_req *b = come(1, SCHED_REALTIME, 1000, 1);
-    cr_assert_eq(promise(b, 700 + 200, NULL), SCHED_E_LATE, "it goes before, and 500 ms is too much");
+    cr_assert_eq(promise(b, 700 + 200, NULL), SCHED_E_LATE,
+                 "it goes before, and 500 ms is too much");
     world_gone(&w, b);
     struct world_req *c = come(1, SCHED_REALTIME, 60, 1);
     cr_assert_eq(promise(c, 700, NULL), 0, "30 ms is not");
@@ -243,7 +245,8 @@ Test(sched_promise, a_step_is_not_given_up_where_a_lower_class_has_no_time)
 Test(sched_promise, a_paused_one_keeps_its_time_and_hinders_nobody)
 {
     begin(1000);
-    struct world_req *a = come(0, SCHED_INTERACTIVE, 2000, 1), *b = come(1, SCHED_INTERACTIVE, 100, 1);
+    struct world_req *a = come(0, SCHED_INTERACTIVE, 2000, 1),
+                     *b = come(1, SCHED_INTERACTIVE, 100, 1);
     cr_assert_eq(promise(a, 2500, NULL), 0);
     a->sched.paused = true;
     w.now_ns += 1300 * MS; /* it would be tight */

@@ -266,8 +266,10 @@ Test(sim, promises_leave_the_lower_class_and_those_without_a_deadline_their_shar
          "[group c]\nclients = 1\nclass = background\nprompt = 1000\noutput = 100\n",
          1);
     const double all = (double)sim.engine_ns;
-    cr_assert_gt((double)sim.group[1].engine_ns, 0.4 * all, "%f", (double)sim.group[1].engine_ns / all);
-    cr_assert_gt((double)sim.group[2].engine_ns, 0.05 * all, "%f", (double)sim.group[2].engine_ns / all);
+    cr_assert_gt((double)sim.group[1].engine_ns, 0.4 * all, "%f",
+                 (double)sim.group[1].engine_ns / all);
+    cr_assert_gt((double)sim.group[2].engine_ns, 0.05 * all, "%f",
+                 (double)sim.group[2].engine_ns / all);
     cr_assert_eq(sim.group[0].n_broken, 0);
     cr_assert_gt(sim.group[0].n_done, 100);
     sim_deinit(&sim);
