@@ -352,6 +352,8 @@ class Ends(TestCase):
         self.assertIn("step abandoned", house.log())
 
     def test_a_deadline_that_passes_ends_the_answer(self):
+        self.c.ok("model_unload", pb.ModelUnload())
+        self.c.ok("model_load", pb.ModelLoad())  # what tokens cost is forgotten, so it is not refused
         began = time.monotonic()
         a = self.c.wait(self.long(deadline_ms=1500))
         self.refused(a, "DEADLINE", 1500)
