@@ -101,7 +101,9 @@ static double share_ns(struct sched *s, const struct sched_req *r, double now_ns
             if (q->due_ns > 0 && !sched_state_first(r, q)) used_ns += q->charge_ns;
             continue;
         }
-        if (!others || q->app->vtime[r->class] < least) least = q->app->vtime[r->class];
+        /* One that comes back from idleness, and is not open yet, has not saved that up. */
+        const double its = fmax(q->app->vtime[r->class], s->vtime_floor[r->class]);
+        if (!others || its < least) least = its;
         others = true;
     }
     const double ahead_ns = (r->app->vtime[r->class] - least) * r->app->weight;

@@ -191,6 +191,27 @@ Test(sched_promise, an_app_is_promised_no_more_than_its_share)
     cr_assert_geq(n[1], 8, "%d", n[1]);
 }
 
+Test(sched_promise, what_an_app_is_ahead_by_counts_but_not_against_who_was_idle)
+{
+    struct sched_req idle = { 0 };
+
+    begin(1000); /* app 63 has worked */
+    (void)come(63, SCHED_INTERACTIVE, 1000, 1000);
+    world_plan(&w);
+    for (int i = 0; i < 100; i++)
+        world_step(&w);
+    cr_assert_eq(sched_add(&w.s, &idle, "app-7", 100, SCHED_INTERACTIVE, ++w.serial, w.now_ns), 0);
+    struct world_req *a = come(63, SCHED_INTERACTIVE, 500, 1);
+    cr_assert_eq(promise(a, 1000, NULL), 0, "two times 250 ms");
+    world_gone(&w, a);
+    w.s.vtime_floor[SCHED_INTERACTIVE] -=
+        1e7; /* the other one is behind by 1 s of a weight of 100 */
+    a = come(63, SCHED_INTERACTIVE, 500, 1);
+    cr_assert_eq(promise(a, 1000, NULL), SCHED_E_LATE);
+    sched_remove(&w.s, &idle);
+    end();
+}
+
 Test(sched_promise, what_an_app_was_promised_is_charged_like_everything)
 {
     begin(1000);
