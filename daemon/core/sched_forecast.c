@@ -86,7 +86,7 @@ static void plan(const struct forecast *f, struct step *p)
 {
     double dearest = 0;
 
-    *p = (struct step){ .times = INFINITY };
+    *p = (struct step){ .times = HUGE_VAL };
     for (struct sched_req *r = f->first; r && alike(r, f->first) && p->n < f->s->config.running_max;
          r = r->after) {
         p->req[p->n++] = r;
