@@ -39,6 +39,7 @@ static const struct setting {
     { "sequence-ms", KIND_REAL, CPU(sequence_ms), 0, 60000 },
     { "prefill-ms", KIND_REAL, CPU(prefill_ms), 0.001, 60000 },
     { "waits", KIND_BOOL, CPU(waits), 0, 0 },
+    { "noise", KIND_REAL, CPU(noise), 0, 0.95 },
     { "abandons", KIND_BOOL, CPU(abandons), 0, 0 },
     { "apps", KIND_NUMBER, GROUP(apps), 1, 4096 },
     { "clients", KIND_NUMBER, GROUP(clients), 1, 1024 },

@@ -45,6 +45,8 @@ struct scenario {
     /* the machine, for hearth-sim alone */
     uint32_t running, queue, chunk, pages, page_tokens, layers;
     double step_target_ms, decode_ms, sequence_ms, prefill_ms;
+    double
+        noise; /* [0, 1): for a second at a time steps take that much more or less, at most; 0: costs are exact */
     bool waits, abandons; /* rules of the worker: see docs/SCHEDULING.md */
     struct scenario_level level[SCENARIO_LEVELS_MAX];
     size_t n_levels;

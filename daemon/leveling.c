@@ -10,10 +10,6 @@
 #include "base/err.h"
 #include "daemon/server.h"
 
-enum {
-    GUESS_TOKENS = 64
-}; /* of an answer whose length the client leaves open: a short paragraph */
-
 double leveling_cost(const struct server *s, const char *level)
 {
     const struct supervisor *v = &s->supervisor;
@@ -41,36 +37,99 @@ static struct levels_work work_of(const struct request *r, uint64_t now_ns)
 
     sched_estimate(s, q, &position, &wait_ms);
     w.prefill_tokens = q->given_tokens - q->prefilled_tokens;
-    w.wait_ns =
-        q->state == SCHED_RUNNING ? 0 : wait_ms * 1e6 - w.prefill_tokens * s->prefill_tok_ns;
+    if (q->state != SCHED_RUNNING && q->due_ns == 0) /* a promise waits as sched_keeps() says */
+        w.wait_ns = wait_ms * 1e6 - w.prefill_tokens * s->prefill_tok_ns;
     if (!(w.wait_ns > 0)) w.wait_ns = 0;
     left = q->output_max > r->n_ids ? q->output_max - (uint32_t)r->n_ids : 0;
-    w.decode_tokens = g->max_tokens == 0 && left > GUESS_TOKENS ? GUESS_TOKENS : left;
+    w.decode_tokens = q->output_likely > 0 && left > q->output_likely ? q->output_likely : left;
     w.left_ns = (double)(q->arrived_ns + g->deadline_ms * CLOCK_NS_PER_MS) - (double)now_ns;
     return w;
 }
 
-static size_t in_time(const struct request *r, size_t top, struct reason *why)
+/* What a token at row @i costs against those that were measured; 0: unknown. */
+static double pace_of(const struct server *s, size_t i)
+{
+    return s->step_cost > 0 ? levels_cost(&s->supervisor.level[i]) / s->step_cost : 0;
+}
+
+/* The dearest row that costs less than row @i; the cheapest if none does. */
+static size_t cheaper(const struct supervisor *v, size_t i)
+{
+    size_t best = SIZE_MAX;
+
+    for (size_t k = 0; k < v->n_levels; k++)
+        if (levels_cost(&v->level[k]) < levels_cost(&v->level[i]) &&
+            (best == SIZE_MAX || levels_cost(&v->level[k]) > levels_cost(&v->level[best])))
+            best = k;
+    return best == SIZE_MAX ? i : best;
+}
+
+static size_t cheapest(const struct supervisor *v)
+{
+    return levels_under(v->level, v->n_levels, 0, 0);
+}
+
+static bool may_drop(const struct request *r)
+{
+    return r->frame->generate->level_may_drop && r->frame->generate->deadline_ms > 0;
+}
+
+static size_t in_time(struct request *r, size_t top, struct reason *why)
+{
+    struct server *server = r->server;
+    const struct supervisor *v = &server->supervisor;
+    struct sched *s = &server->sched;
+    const struct levels_pace pace = { s->prefill_tok_ns, s->decode_step_ns, server->step_cost };
+
+    if (!may_drop(r) || r->sched.state == SCHED_OPENING) return top;
+    const uint64_t now_ns = clock_now_ns();
+    const struct levels_work work = work_of(r, now_ns);
+    const size_t found = levels_find(v->level, v->n_levels, r->level);
+    const size_t has = found == SIZE_MAX ? top : found;
+    size_t i = levels_in_time(v->level, v->n_levels, top, has, &pace, &work);
+    while (r->sched.due_ns > 0 && cheaper(v, i) != i) {
+        const bool up = levels_cost(&v->level[i]) > levels_cost(&v->level[has]);
+        if (sched_keeps(s, &r->sched, pace_of(server, i) * (up ? 1.5 : 1), now_ns)) break;
+        i = cheaper(v, i);
+    }
+    if (i != top)
+        reason_set(why, "%s would miss the deadline of %u ms", v->level_name[top],
+                   r->frame->generate->deadline_ms);
+    return i;
+}
+
+void leveling_pace(struct request *r)
+{
+    const struct server *s = r->server;
+    const struct supervisor *v = &s->supervisor;
+    const size_t answer = levels_find(v->level, v->n_levels, r->level),
+                 prompt = levels_find(v->level, v->n_levels, r->prompt_level);
+
+    if (answer == SIZE_MAX || prompt == SIZE_MAX) return;
+    r->sched.pace_prompt = pace_of(s, prompt);
+    r->sched.pace_answer = pace_of(s, may_drop(r) ? cheapest(v) : answer);
+}
+
+bool leveling_promise(struct request *r, struct sched_late *ret)
 {
     const struct supervisor *v = &r->server->supervisor;
-    const struct sched *s = &r->server->sched;
-    const Hearth__Generate *g = r->frame->generate;
-    const struct levels_pace pace = { s->prefill_tok_ns, s->decode_step_ns, r->server->step_cost };
+    struct sched *s = &r->server->sched;
+    const uint64_t now_ns = clock_now_ns(),
+                   due_ns = r->sched.arrived_ns + r->frame->generate->deadline_ms * CLOCK_NS_PER_MS;
 
-    if (!g->level_may_drop || g->deadline_ms == 0 || r->sched.state == SCHED_OPENING) return top;
-    const struct levels_work work = work_of(r, clock_now_ns());
-    const size_t has = levels_find(v->level, v->n_levels, r->level);
-    const size_t i =
-        levels_in_time(v->level, v->n_levels, top, has == SIZE_MAX ? top : has, &pace, &work);
-    if (i != top)
-        reason_set(why, "%s would miss the deadline of %u ms", v->level_name[top], g->deadline_ms);
-    return i;
+    leveling_pace(r);
+    if (sched_promise(s, &r->sched, due_ns, now_ns, ret) == 0) return true;
+    if (!may_drop(r)) return false;
+    r->sched.pace_prompt = pace_of(r->server, cheapest(v));
+    if (sched_promise(s, &r->sched, due_ns, now_ns, ret) != 0) return false;
+    r->drops = true;
+    return true;
 }
 
 /* ---- the choice ---- */
 
-/* Return: 0 and @ret; LEVELS_E_UNKNOWN (@why). @why with 0: why it is less than asked. */
-static int choose(const struct request *r, bool deadline, size_t *ret, struct reason *why)
+/* Without its deadline. Return: 0 and @ret; LEVELS_E_UNKNOWN (@why). @why with 0: why it is less than asked. */
+static int choose(const struct request *r, size_t *ret, struct reason *why)
 {
     const struct server *s = r->server;
     const struct supervisor *v = &s->supervisor;
@@ -83,7 +142,7 @@ static int choose(const struct request *r, bool deadline, size_t *ret, struct re
     const double share = climate_share(&s->climate, &reason);
     const size_t under = levels_under(v->level, v->n_levels, i, share);
     if (under != i) reason_set(why, "%s", reason);
-    *ret = deadline ? in_time(r, under, why) : under;
+    *ret = under;
     return 0;
 }
 
@@ -99,9 +158,14 @@ bool leveling_choose(struct request *r)
     struct reason why = { "" }, none;
     size_t i = 0;
 
-    if (choose(r, true, &i, &why) != 0) {
+    if (choose(r, &i, &why) != 0) {
         request_error(r, HEARTH__ERROR_CODE__ERROR_INVALID, CONN_NO_RETRY, "%s", why.text);
         return false;
+    }
+    if (r->drops && i != cheapest(v)) {
+        reason_set(&why, "%s would miss the deadline of %u ms", v->level_name[i],
+                   r->frame->generate->deadline_ms);
+        i = cheapest(v);
     }
     take(r, i, &why);
     if (r->n_ids > 0) return true;
@@ -117,7 +181,7 @@ const char *leveling_preview(const struct request *r, struct reason *ret_why)
     size_t i = 0;
 
     reason_set(ret_why, "%s", "");
-    if (v->n_levels > 0 && choose(r, false, &i, ret_why) == 0) return v->level_name[i];
+    if (v->n_levels > 0 && choose(r, &i, ret_why) == 0) return v->level_name[i];
     reason_set(ret_why, "%s", "");
     return "";
 }
@@ -127,7 +191,8 @@ bool leveling_update(struct request *r)
     struct reason why = { "" };
     size_t i = 0;
 
-    if (!runs_may_change(&r->runs) || choose(r, true, &i, &why) != 0) return false;
+    if (!runs_may_change(&r->runs) || choose(r, &i, &why) != 0) return false;
+    i = in_time(r, i, &why);
     if (strcmp(r->server->supervisor.level_name[i], r->level) == 0) return false;
     take(r, i, &why);
     return true;
@@ -139,8 +204,9 @@ bool leveling_outdated(const struct request *r)
     size_t i = 0;
 
     if (r->seat != REQUEST_OPEN || r->sched.state != SCHED_QUEUED || r->n_ids > 0) return false;
-    return choose(r, false, &i, &why) == 0 &&
-           strcmp(r->server->supervisor.level_name[i], r->prompt_level) != 0;
+    if (choose(r, &i, &why) != 0) return false;
+    if (r->drops) i = cheapest(&r->server->supervisor);
+    return strcmp(r->server->supervisor.level_name[i], r->prompt_level) != 0;
 }
 
 /* ---- what became of it ---- */

@@ -9,6 +9,13 @@
 
 /** leveling_choose() - @r is about to be opened: its level, and that of its prompt unless it has tokens already. Return: false: @r got its Error and is gone. */
 bool leveling_choose(struct request *r);
+/**
+ * leveling_promise() - may the deadline of @r, which is SCHED_QUEUED, be promised? With level_may_drop: at the cheapest level.
+ * Return: true: yes (if its prompt has to be at the cheapest level for that, it is outdated now); false: @ret.
+ */
+bool leveling_promise(struct request *r, struct sched_late *ret);
+/** leveling_pace() - what the tokens of @r cost now, for forecasts. */
+void leveling_pace(struct request *r);
 /** leveling_preview() - the level that @r would have now, "" while no model is loaded. @ret_why: why it is lower than asked, or "". */
 const char *leveling_preview(const struct request *r, struct reason *ret_why);
 /** leveling_update() - the level of @r now, for the next plan. Return: true if it changed. */

@@ -329,22 +329,15 @@ static int set_deadline(struct request *r)
     return r->deadline && timer_set(r->deadline, ms) == 0 ? 0 : err_raise(-ENOMEM);
 }
 
-/* Tell its place; a deadline that cannot be met is refused now. */
+/* Tell its place. */
 static void send_queued(struct request *r)
 {
-    const uint32_t deadline_ms = r->frame->generate->deadline_ms;
     Hearth__ServerFrame f = HEARTH__SERVER_FRAME__INIT;
     Hearth__Queued q = HEARTH__QUEUED__INIT;
     struct reason why;
 
     q.id = r->call.id;
     sched_estimate(&r->server->sched, &r->sched, &q.position, &q.wait_ms);
-    if (deadline_ms && q.wait_ms > deadline_ms) {
-        request_error(r, HEARTH__ERROR_CODE__ERROR_DEADLINE, q.wait_ms - deadline_ms,
-                      "the deadline of %u ms cannot be met: the first token is expected in %u ms",
-                      deadline_ms, q.wait_ms);
-        return;
-    }
     q.level = (char *)(size_t)leveling_preview(r, &why);
     q.level_reason = why.text;
     f.body_case = HEARTH__SERVER_FRAME__BODY_QUEUED;
@@ -417,6 +410,26 @@ bool request_new(struct conn *c, Hearth__ClientFrame *f, struct link_frame *fram
     send_queued(q);
     server_pump(c->server);
     return true;
+}
+
+bool request_promise(struct request *r)
+{
+    const uint32_t deadline_ms = r->frame->generate->deadline_ms;
+    struct sched_late late;
+
+    if (deadline_ms == 0 || r->started || r->sched.due_ns > 0) return true;
+    if (leveling_promise(r, &late)) return true;
+    if (late.retry_ms > 0)
+        request_error(r, HEARTH__ERROR_CODE__ERROR_DEADLINE, late.retry_ms,
+                      "the deadline of %u ms cannot be met: after what others were promised it "
+                      "would be done in about %u ms",
+                      deadline_ms, late.expected_ms);
+    else
+        request_error(r, HEARTH__ERROR_CODE__ERROR_DEADLINE, CONN_NO_RETRY,
+                      "the deadline of %u ms cannot be met: it takes about %u ms, too long even "
+                      "alone: allow more time, or ask for fewer max_tokens",
+                      deadline_ms, late.expected_ms);
+    return false;
 }
 
 int request_token(struct request *r, uint32_t id)

@@ -41,6 +41,7 @@ struct request {
     struct reason
         lowered;      /* why the level was less than asked when it was last, "" if it never was */
     struct runs runs; /* levels of the answer's tokens, but for the last one */
+    bool drops;       /* its prompt, too, is processed at the cheapest level, for its deadline */
     enum request_seat seat;
     bool started, suspect; /* Started was sent; it ran when a worker died */
     bool keep;             /* what was computed may serve its owner's next request */
@@ -63,6 +64,8 @@ void request_done(struct request *r, Hearth__Finish finish);
 /** request_error() - it cannot be answered: Error; @r is freed. @retry_ms: as in conn_error(). */
 void request_error(struct request *r, Hearth__ErrorCode code, uint32_t retry_ms, const char *format,
                    ...) __attribute__((format(printf, 4, 5)));
+/** request_promise() - @r was opened: it is taken if its deadline can be met, or has none. Return: false: @r got its Error and is gone. */
+bool request_promise(struct request *r);
 /** request_token() - remember a token of the answer. Return: 0, -ENOMEM. */
 int request_token(struct request *r, uint32_t id);
 

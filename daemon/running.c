@@ -18,8 +18,9 @@
 #include "daemon/server.h"
 
 enum {
-    PREFILL_TOLD = 64
-}; /* a prompt so short is processed before anybody could read its progress */
+    PREFILL_TOLD = 64, /* a prompt so short is processed before anybody could read its progress */
+    GUESS_TOKENS = 64, /* of an answer whose length the client leaves open: a short paragraph */
+};
 
 static struct request *find(struct server *s, uint64_t serial)
 {
@@ -153,6 +154,8 @@ void running_pump(struct server *s)
     open_all(s);
     if (s->supervisor.state != SUPERVISOR_READY) return;
     reopen_outdated(s);
+    LIST_EACH(r, &s->requests, struct request, node)
+    leveling_pace(r);
     bool changed = sched_plan(&s->sched, clock_now_ns(), &plan);
     for (size_t i = 0; i < plan.n_evict; i++)
         reopen(s, LIST_ENTRY(plan.evict[i], struct request, sched));
@@ -210,7 +213,9 @@ void running_opened(struct server *s, const Hearth__Worker__SeqOpened *m)
     }
     sched_opened(&s->sched, &r->sched, m->prompt_tokens, m->cached_tokens,
                  m->prompt_tokens + (uint32_t)r->n_ids, m->max_tokens, m->pages_most);
-    send_started(r, m);
+    if (r->frame->generate->max_tokens == 0 && m->max_tokens > GUESS_TOKENS)
+        r->sched.output_likely = GUESS_TOKENS;
+    if (request_promise(r)) send_started(r, m);
 }
 
 void running_seq_failed(struct server *s, const Hearth__Worker__SeqFailed *m)

@@ -133,11 +133,14 @@ void sched_model(struct sched *s, uint32_t pages_total)
     sched_state_lose(s, r, SCHED_OPENING);
     s->pages_total = pages_total;
     s->prefill_tok_ns = s->decode_step_ns = s->learn_ns = s->learn_tokens = s->request_ns = 0;
+    s->longest_ns = 0;
+    memset(&s->decode, 0, sizeof(s->decode));
+    s->decode.each_ns = -1;
     s->top = s->abandoned = -1;
     s->alone = s->rests = false;
     for (size_t c = 0; c < SCHED_CLASSES; c++) {
         s->owed_ns[c] = 0;
-        s->waits[c] = s->turn[c] = false;
+        s->waits[c] = s->turn[c] = s->tight[c] = false;
     }
 }
 
@@ -220,6 +223,8 @@ void sched_remove(struct sched *s, struct sched_req *r)
 
 bool sched_urgent(const struct sched *s, const struct sched_req *r)
 {
+    for (int c = 0; c < (int)r->class; c++)
+        if (s->tight[c]) return false; /* what is lost with a step is lost for those, too */
     return s->top >= 0 && (int)r->class > s->top && s->abandoned != s->top;
 }
 

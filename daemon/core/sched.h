@@ -24,6 +24,9 @@
  *    nothing do not overtake one of their class that waits for pages.
  *  - A running request stays in the plan until it ends, is parked for a higher class or for fairness: an app that is
  *    ahead of a waiting one of its class by more than SCHED_SLICE_NS gives its place away.
+ *  - Promises: a request with a deadline is taken only if it will be done in time (sched_promise()). Within its class it then goes before
+ *    those without a promise, the earliest deadline first. As long as there is time to spare, others run beside it; when that is used up,
+ *    its class and those below run promises only.
  */
 #pragma once
 #include <stdbool.h>
@@ -45,7 +48,10 @@ enum {
 #define SCHED_TOOK_MAX_NS                                                                          \
     UINT64_C(3600000000000) /* an hour: a step that says more is taken for one of an hour */
 
-enum { SCHED_E_FULL = 1 }; /* outcome: the queue is full */
+enum {
+    SCHED_E_FULL = 1,
+    SCHED_E_LATE = 2
+}; /* outcomes: the queue is full; it would not be done in time */
 
 enum sched_state {
     SCHED_OPENING, /* its length is not known yet */
@@ -65,9 +71,9 @@ struct sched_app {
     double vtime[SCHED_CLASSES]; /* [ns / weight] */
     uint32_t pages_committed;    /* pages_most of its running and parked requests */
     /* while a plan is made: */
-    struct sched_req *next; /* the request that takes its next place, NULL: none */
-    uint32_t n_placed;
-    bool active, stuck; /* has work in the class; its next request does not fit */
+    struct sched_req *next;   /* the request that takes its next place, NULL: none */
+    uint32_t n_placed, n_due; /* places; of them, of promises */
+    bool active, stuck;       /* has work in the class; its next request does not fit */
 };
 
 /* Embedded in the caller's request, all zero at first; the members are sched's, readable by all, but for pages_quota. */
@@ -88,11 +94,23 @@ struct sched_req {
     bool paused; /* the caller's: nobody takes what it makes; it keeps its KV and is in no plan */
     uint64_t arrived_ns, running_ns; /* CLOCK_MONOTONIC; first time in a plan, 0: not yet */
     uint64_t engine_ns;              /* charged so far */
+    uint64_t due_ns; /* CLOCK_MONOTONIC: promised to be done by then; 0: nothing is promised */
+    uint32_t
+        output_likely; /* tokens that the answer is taken to have, 0: output_max; the caller's */
+    double pace_prompt,
+        pace_answer; /* what its tokens cost, of what was measured, 0: 1; the caller's */
     /* of the planner: */
     bool placed;           /* has one of the places of its class, kept while a higher class runs */
     bool planned, evicted; /* was in the plan before; loses its KV with this one */
     bool fresh;            /* got a place, but no step yet */
+    bool tried;            /* was looked at for a place */
     uint32_t planned_tokens;
+    /* of a forecast: */
+    struct sched_req *after;
+    double prompt_left, answer_left; /* tokens */
+    double done_ns,
+        charge_ns;  /* when it will have ended, what it will have been charged until then */
+    double kept_ns; /* done_ns of the forecast before */
 };
 
 struct sched_config {
@@ -114,14 +132,24 @@ struct sched {
     double prefill_tok_ns,
         decode_step_ns; /* measured cost: [ns] per prompt token; of a step that only decodes. 0: not measured */
     double learn_ns, learn_tokens; /* prefill seen lately, prefill_tok_ns is their quotient */
-    double request_ns;             /* engine time of a request, mean of those that ended; 0: none */
+    bool learn_few;    /* a handful of tokens a step, so that it is too much for a chunk */
+    double longest_ns; /* of the steps lately */
+    struct {
+        double weight, n, nn, ns,
+            n_ns;        /* of steps that only decode: sums over n sequences and their time */
+        double recent_n; /* mean of the steps that decode_step_ns is the mean of */
+        double each_ns;  /* what one more sequence costs; < 0: unknown */
+    } decode;
+    double request_ns; /* engine time of a request, mean of those that ended; 0: none */
     double vtime_floor[SCHED_CLASSES];
     /* of the newest plan: */
     int top;                                        /* its highest class, -1: it is empty */
     size_t n_planned;                               /* requests */
     bool waits[SCHED_CLASSES], turn[SCHED_CLASSES]; /* below the highest: has work; is being paid */
     bool alone, rests; /* those that are paid run instead of the highest class; just did so */
-    int abandoned;     /* class whose step was abandoned and has not been made up for, -1: none */
+    bool tight
+        [SCHED_CLASSES]; /* its promises have no time to spare: nobody else of it, or below, may run */
+    int abandoned;       /* class whose step was abandoned and has not been made up for, -1: none */
 };
 
 struct sched_entry {
@@ -193,7 +221,7 @@ bool sched_plan(struct sched *s, uint64_t now_ns, struct sched_plan *ret);
 /**
  * sched_urgent() - is @r of a higher class than all that the newest plan has, so that the step that runs should be abandoned for it?
  * Not if a step of that class was abandoned before and none has been completed since: a class that is pushed aside again
- * and again still gets on, step by step.
+ * and again still gets on, step by step. Nor while a lower class has a promise without time to spare.
  */
 bool sched_urgent(const struct sched *s, const struct sched_req *r);
 /** sched_abandoned() - a step of the newest plan was abandoned: nothing of it counts, and nobody is charged for it. */
@@ -205,6 +233,27 @@ void sched_abandoned(struct sched *s);
  */
 void sched_estimate(const struct sched *s, const struct sched_req *r, uint32_t *ret_position,
                     uint32_t *ret_wait_ms);
+/** sched_answers_ns() - what a step costs in which @n answers get a token each, besides prompt tokens; 0: not measured, or none. */
+double sched_answers_ns(const struct sched *s, double n);
+
+struct sched_late {
+    uint32_t expected_ms; /* from its arrival: when it would be done */
+    uint32_t retry_ms;    /* the same may be taken then; 0: never, it takes too long even alone */
+};
+/**
+ * sched_promise() - may @r, which is SCHED_QUEUED, be promised to be done at @due_ns?
+ * Yes if a forecast at measured costs says so, with a quarter of the time in reserve: all that goes before it counts (promises of its class
+ * that are due earlier, all work of higher classes), its app stays within its share by weight until then, the KV pages of all promises fit at
+ * once, and no promise that would be kept without it is missed because of it. The answer counts with output_likely tokens.
+ * Return: 0 and @r->due_ns, which stays 0 where costs are not measured yet: it is then one without a promise; SCHED_E_LATE (@ret).
+ */
+int sched_promise(struct sched *s, struct sched_req *r, uint64_t due_ns, uint64_t now_ns,
+                  struct sched_late *ret);
+/**
+ * sched_keeps() - are all promises of @r's class and below kept if its answer costs @pace from now on?
+ * Return: true also where nothing is promised or measured.
+ */
+bool sched_keeps(struct sched *s, struct sched_req *r, double pace, uint64_t now_ns);
 /** sched_retry_ms() - when a place in a full queue may become free; from measured costs, 1000 if unknown. */
 uint32_t sched_retry_ms(const struct sched *s);
 /** sched_state_name() - "queued" (also opening), "prefill", "decode", "parked". */

@@ -3,14 +3,21 @@
  * What a step cost, and what follows: charges, progress, measured costs, the debt to lower classes.
  *
  * The model of a step is took = decode_step_ns + tokens * prefill_tok_ns. Steps that only prefill teach the second, steps that
- * only decode the first; a mixed one teaches the second, with the first taken as known. If the first is out of date
- * (the batch has grown), the error goes to the second, and the sum, which is what the planner bounds, is still right.
+ * only decode the first; a mixed one teaches the second, with the first taken as known for as many sequences. If the first is out of
+ * date, the error goes to the second, and the sum, which is what the planner bounds, is still right.
  */
 #include <math.h>
 #include "daemon/core/sched.h"
 #include "daemon/core/sched_state.h"
 
-enum { LEARN_TOKENS = 1024 }; /* memory of the prefill cost: several chunks, some seconds */
+enum {
+    LEARN_TOKENS = 1024, /* memory of the prefill cost: several chunks, some seconds */
+    LEARN_LEAST =
+        8, /* fewer tokens cost what it takes to read the weights: they say little of more */
+};
+#define LONGEST_STEPS 1024.0 /* for about so many steps the longest one is remembered */
+#define LEARN_STEPS                                                                                \
+    256.0 /* memory of what one more sequence costs: that changes with the model, hardly with the weather */
 
 struct sum {
     double prefilled, decoded; /* tokens of the step */
@@ -21,24 +28,66 @@ static double decoded_of(const struct sched_done *d)
     return d->prefilled == 0 ? d->decoded : 0;
 }
 
+/* decode_step_ns is the recent mean; how it depends on the number of sequences is a line through many steps, by least squares. */
+static void learn_decode(struct sched *s, double n, double took_ns)
+{
+    const double keep = 1 - 1 / LEARN_STEPS;
+    const bool first = !(s->decode_step_ns > 0);
+
+    s->decode_step_ns += first ? took_ns : (took_ns - s->decode_step_ns) / 8;
+    s->decode.recent_n += first ? n : (n - s->decode.recent_n) / 8;
+    s->decode.weight = s->decode.weight * keep + 1;
+    s->decode.n = s->decode.n * keep + n;
+    s->decode.nn = s->decode.nn * keep + n * n;
+    s->decode.ns = s->decode.ns * keep + took_ns;
+    s->decode.n_ns = s->decode.n_ns * keep + n * took_ns;
+    const double mean = s->decode.n / s->decode.weight;
+    const double var = s->decode.nn / s->decode.weight - mean * mean;
+    if (var < 0.01) return; /* always the same number: it says nothing new */
+    const double cov = s->decode.n_ns / s->decode.weight - mean * s->decode.ns / s->decode.weight;
+    s->decode.each_ns = fmax(cov / var, 0);
+}
+
+double sched_answers_ns(const struct sched *s, double n)
+{
+    const double mean_n = fmax(s->decode.recent_n, 1);
+    /* Sequences that share a sweep cost no more than apart. */
+    const double each_ns = fmin(fmax(s->decode.each_ns, 0), s->decode_step_ns / mean_n);
+
+    return n > 0 && s->decode_step_ns > 0 ? s->decode_step_ns + (n - mean_n) * each_ns : 0;
+}
+
+double sched_state_cautious_ns(const struct sched *s, double n)
+{
+    if (!(n > 0)) return 0;
+    /* A whole chunk of prompt reads all weights, too: no answer's step costs more. */
+    if (!(s->decode_step_ns > 0)) return s->config.chunk_max * s->prefill_tok_ns;
+    if (s->decode.each_ns < 0 && n > s->decode.recent_n)
+        return s->decode_step_ns * n / fmax(s->decode.recent_n, 1);
+    return sched_answers_ns(s, n);
+}
+
 static void learn(struct sched *s, const struct sum *sum, double took_ns)
 {
     double ns = took_ns;
 
     if (sum->prefilled == 0) {
-        if (sum->decoded > 0)
-            s->decode_step_ns +=
-                s->decode_step_ns > 0 ? (took_ns - s->decode_step_ns) / 8 : took_ns;
+        if (sum->decoded > 0) learn_decode(s, sum->decoded, took_ns);
         return;
     }
     if (sum->decoded > 0) {
         if (!(s->decode_step_ns > 0)) {
             if (s->prefill_tok_ns > 0)
-                s->decode_step_ns = fmax(took_ns - sum->prefilled * s->prefill_tok_ns, 1);
+                learn_decode(s, sum->decoded,
+                             fmax(took_ns - sum->prefilled * s->prefill_tok_ns, 1));
             return;
         }
-        ns = fmax(took_ns - s->decode_step_ns, 0);
+        ns = fmax(took_ns - sched_answers_ns(s, sum->decoded), 0);
     }
+    const bool few = sum->prefilled < LEARN_LEAST;
+    if (few && s->learn_tokens > 0 && !s->learn_few) return;
+    if (!few && s->learn_few) s->learn_ns = s->learn_tokens = 0;
+    s->learn_few = few;
     s->learn_ns += ns;
     s->learn_tokens += sum->prefilled;
     s->prefill_tok_ns = fmax(s->learn_ns / s->learn_tokens, 1);
@@ -120,5 +169,6 @@ void sched_charge(struct sched *s, const struct sched_done *done, size_t n, uint
     }
     if (s->abandoned >= 0 && charged[s->abandoned] > 0) s->abandoned = -1;
     learn(s, &sum, (double)took_ns);
+    s->longest_ns = fmax((double)took_ns, s->longest_ns * (1 - 1 / LONGEST_STEPS));
     settle(s, charged, took_ns);
 }

@@ -11,8 +11,6 @@
 enum {
     GUESS_TOKENS = 64, /* of an answer, while none has ended: a short paragraph */
     RETRY_UNKNOWN_MS = 1000,
-    RETRY_LEAST_MS = 100, /* less would be a busy loop of the client */
-    RETRY_MOST_MS = 60000,
 };
 
 static uint32_t running_of(const struct sched *s, const struct sched_app *app,
@@ -111,5 +109,5 @@ uint32_t sched_retry_ms(const struct sched *s)
         if (r->state == SCHED_RUNNING && (least_ns == 0 || ns < least_ns)) least_ns = ns;
     }
     if (!(least_ns > 0)) return RETRY_UNKNOWN_MS;
-    return (uint32_t)fmin(fmax(ceil(least_ns / 1e6), RETRY_LEAST_MS), RETRY_MOST_MS);
+    return (uint32_t)fmin(fmax(ceil(least_ns / 1e6), SCHED_RETRY_LEAST_MS), SCHED_RETRY_MOST_MS);
 }

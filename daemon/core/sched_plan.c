@@ -30,10 +30,11 @@ static bool before(const struct sched_req *a, const struct sched_req *b)
 {
     const double va = a->app->vtime[a->class], vb = b->app->vtime[b->class];
 
+    if (a->due_ns > 0 || b->due_ns > 0) return sched_state_first(a, b);
     return va != vb ? va < vb : a->serial < b->serial;
 }
 
-/* Those of the class that have a place, by virtual time of their app and arrival. */
+/* Those of the class that have a place: promises by deadline, then by virtual time of their app and arrival. */
 static void take_placed(const struct sched *s, enum sched_class class, struct draft *d)
 {
     LIST_EACH(r, &s->reqs, struct sched_req, node)
@@ -82,12 +83,15 @@ static void pick_turns(struct sched_pick *p, int top, struct draft *d)
     struct sched *s = p->s;
     const size_t most = s->config.running_max;
     size_t n_turns = 0;
+    bool tight = top >= 0 && s->tight[top];
 
     for (int c = top - 1; c >= 0; c--) {
         s->waits[c] = class_waits(s, (enum sched_class)c);
         if (s->owed_ns[c] > 0 && s->owed_ns[c] >= pay_from_ns(s)) s->turn[c] = true;
         if (!s->waits[c]) s->turn[c] = false;
-        if (!s->turn[c] || s->rests || n_turns == most) continue;
+        const bool later = tight; /* the debt is kept, and paid when there is time again */
+        tight |= s->tight[c];
+        if (!s->turn[c] || s->rests || n_turns == most || later) continue;
         p->class = (enum sched_class)c;
         p->limit = 1;
         sched_pick(p);
@@ -114,11 +118,11 @@ static size_t count(const struct draft *d, size_t from, size_t to, bool prefill)
     return n;
 }
 
-/* Most prompt tokens of a step in which somebody waits for the next token, or (@decodes false) for the step to end. */
-static uint32_t bounded(const struct sched *s, bool decodes)
+uint32_t sched_state_budget(const struct sched *s, size_t n_answers)
 {
-    const double rest_ns = (double)s->config.step_target_ns - (decodes ? s->decode_step_ns : 0);
-    const bool known = s->prefill_tok_ns > 0 && (!decodes || s->decode_step_ns > 0);
+    const double rest_ns =
+        (double)s->config.step_target_ns - sched_answers_ns(s, (double)n_answers);
+    const bool known = s->prefill_tok_ns > 0 && (n_answers == 0 || s->decode_step_ns > 0);
     double n = known ? rest_ns / s->prefill_tok_ns : 0;
 
     n = fmin(fmax(n, PREFILL_LEAST), s->config.chunk_max);
@@ -148,9 +152,9 @@ static uint32_t hand_out(struct draft *d, size_t from, size_t to, uint32_t budge
 static void divide(const struct sched *s, struct draft *d)
 {
     const bool watched = count(d, 0, d->n_top, false) > 0;
-    const bool decodes = watched || count(d, 0, d->n, false) > 0;
+    const size_t n_answers = count(d, 0, d->n, false);
     const bool alone = d->n_top == 0;
-    uint32_t budget = watched || alone ? bounded(s, decodes) : s->config.chunk_max;
+    uint32_t budget = watched || alone ? sched_state_budget(s, n_answers) : s->config.chunk_max;
 
     if (count(d, d->n_top, d->n, true) > 0) {
         const bool shared = count(d, 0, d->n_top, true) > 0;
@@ -239,6 +243,7 @@ bool sched_plan(struct sched *s, uint64_t now_ns, struct sched_plan *ret)
 
     ret->n_evict = 0;
     begin(s);
+    sched_state_review(s, now_ns);
     s->top = s->pages_total > 0 ? pick_top(&p, &d) : -1;
     pick_turns(&p, s->top, &d);
     divide(s, &d);

@@ -3,6 +3,11 @@
 #pragma once
 #include "daemon/core/sched.h"
 
+enum {                             /* when to come again */
+       SCHED_RETRY_LEAST_MS = 100, /* less would be a busy loop of the client */
+       SCHED_RETRY_MOST_MS = 60000,
+};
+
 /** sched_state_set() - change the state of @r and all counts that follow from it; it is in the queue. */
 void sched_state_set(struct sched *s, struct sched_req *r, enum sched_state state);
 
@@ -33,3 +38,28 @@ static inline double sched_state_key(const struct sched_app *app, enum sched_cla
 {
     return app->vtime[class] + n * (double)SCHED_SLICE_NS / app->weight;
 }
+
+/** sched_state_budget() - most prompt tokens of a step that somebody waits for: @n_answers requests for the next token, or (0) others for its end. */
+uint32_t sched_state_budget(const struct sched *s, size_t n_answers);
+
+/** sched_state_cautious_ns() - sched_answers_ns(), or where it is not known yet the most that it can be; 0: nothing was measured. */
+double sched_state_cautious_ns(const struct sched *s, double n);
+
+/** sched_state_first() - does the promise of @a go before that of @b (of the same class)? */
+static inline bool sched_state_first(const struct sched_req *a, const struct sched_req *b)
+{
+    if (a->due_ns == b->due_ns) return a->serial < b->serial;
+    return a->due_ns > 0 && (b->due_ns == 0 || a->due_ns < b->due_ns);
+}
+
+/** sched_state_review() - which classes have promises without time to spare, for the plan that is made: s->tight. Who cannot be kept is given up. */
+void sched_state_review(struct sched *s, uint64_t now_ns);
+
+/**
+ * sched_state_forecast() - when promises will be done if nothing else runs: done_ns and charge_ns of each, and of all requests of classes above
+ * @class; only those of @class and above count. Steps are those that sched_plan() would make. O(requests * places).
+ * @paused: also those whose clients do not read now. @without: this one does not count; NULL: all do.
+ * Return: false: nothing was measured.
+ */
+bool sched_state_forecast(struct sched *s, enum sched_class class, bool paused,
+                          const struct sched_req *without, uint64_t now_ns);

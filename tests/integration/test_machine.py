@@ -192,17 +192,41 @@ class Off(MachineCase):
 
 class Deadlines(MachineCase):
     def test_a_deadline_that_would_be_missed_lowers_the_level_if_that_is_allowed(self):
-        self.c.wait(self.c.generate(PROMPT, raw=True, max_tokens=30))  # measured
         for may_drop, level in ((True, "half"), (False, "full")):
+            self.c.ok("model_unload", pb.ModelUnload())
+            self.c.ok("model_load", pb.ModelLoad())  # what tokens cost is forgotten, so nothing is refused
             a = self.long_with(deadline_ms=10000, level_may_drop=may_drop, max_tokens=100000)
             self.cancel(self.c.wait_tokens(a, 20))
             self.assertEqual(a.done.level, level)
             self.assertEqual("would miss the deadline of 10000 ms" in a.done.level_reason, may_drop, a.done)
+        late = self.c.wait(self.long_with(deadline_ms=10000, level_may_drop=True, max_tokens=100000))
+        self.refused(late, "DEADLINE", "too long even alone")  # also at the cheapest level
 
     def test_one_that_is_met_changes_nothing(self):
         self.c.wait(self.c.generate(PROMPT, raw=True, max_tokens=30))
         a = self.c.wait(self.long_with(deadline_ms=3100000, level_may_drop=True, max_tokens=5))
         self.assertEqual((a.done.level, a.done.level_reason), ("full", ""))
+
+    def test_the_prompt_is_at_the_cheapest_level_if_it_could_not_be_promised_otherwise(self):
+        words = dict(text=b"one two three four five six seven " * 12, raw=True, max_tokens=1)
+        self.c.wait(self.c.generate(b"eight nine ten " * 20, raw=True, max_tokens=30))  # measured
+
+        def alone_ms(**more):
+            late = self.c.wait(self.c.generate(**words, deadline_ms=150, **more))
+            self.refused(late, "DEADLINE", "too long even alone")
+            return int(re.search(r"about (\d+) ms", late.error.message)[1])
+
+        full, half = alone_ms(), alone_ms(level_may_drop=True)  # nothing runs, so measured costs stay
+        self.assertLess(half, full)
+        deadline = dict(deadline_ms=(full + half) // 2)
+        self.refused(self.c.wait(self.c.generate(**words, **deadline)), "DEADLINE", "even alone")
+        a = self.c.wait(self.c.generate(**words, **deadline, level_may_drop=True))
+        self.assertTrue(a.started, a)
+        if a.error:  # the machine became slower than it was
+            self.refused(a, "DEADLINE", "passed after")
+            return
+        self.assertEqual(a.done.level, "half")
+        self.assertIn("full would miss the deadline", a.done.level_reason)
 
     def long_with(self, **more):
         """The context is short of what it would take: each token is said to take long by the many of them."""

@@ -20,6 +20,12 @@ static uint64_t refused(const struct sim_group *g)
     return n;
 }
 
+/* Engine time for answers that were too late, of all that it worked. */
+static double lost(const struct sim *s, const struct sim_group *g)
+{
+    return s->world.took_ns > 0 ? (double)g->lost_ns / (double)s->world.took_ns : 0;
+}
+
 /* ---- for people ---- */
 
 static void refusals(const struct sim *s, FILE *out)
@@ -33,9 +39,10 @@ static void refusals(const struct sim *s, FILE *out)
         if (g->n_promised > 0)
             (void)fprintf(out,
                           "deadline %-16s %8" PRIu64 " taken, %" PRIu64 " kept, %" PRIu64
-                          " passed, %" PRIu64 " of them before a token\n",
+                          " passed, %" PRIu64 " of them before a token; %.1f %% of the engine "
+                          "lost\n",
                           s->scenario->group[i].name, g->n_promised, g->n_promised - g->n_expired,
-                          g->n_expired, g->n_unserved);
+                          g->n_expired, g->n_unserved, lost(s, g) * 100);
     }
 }
 
@@ -78,12 +85,13 @@ static json_t *group_json(struct sim *s, size_t i)
     const struct scenario_group *c = &s->scenario->group[i];
     struct sim_group *g = &s->group[i];
     json_t *o = json_pack(
-        "{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f}", "name", c->name, "class",
-        scenario_class_name(c->request_class), "apps", (int)c->apps, "sent", (json_int_t)g->n_sent,
-        "done", (json_int_t)g->n_done, "expired", (json_int_t)g->n_expired, "unserved",
-        (json_int_t)g->n_unserved, "promised", (json_int_t)g->n_promised, "output_tokens",
-        (json_int_t)g->tokens, "prompt_tokens", (json_int_t)g->prompt_tokens, "cached_tokens",
-        (json_int_t)g->cached_tokens, "engine_share", share(s, g->engine_ns));
+        "{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f}", "name", c->name,
+        "class", scenario_class_name(c->request_class), "apps", (int)c->apps, "sent",
+        (json_int_t)g->n_sent, "done", (json_int_t)g->n_done, "expired", (json_int_t)g->n_expired,
+        "unserved", (json_int_t)g->n_unserved, "promised", (json_int_t)g->n_promised, "broken",
+        (json_int_t)g->n_broken, "output_tokens", (json_int_t)g->tokens, "prompt_tokens",
+        (json_int_t)g->prompt_tokens, "cached_tokens", (json_int_t)g->cached_tokens, "engine_share",
+        share(s, g->engine_ns), "lost_share", lost(s, g));
     json_t *r = json_object();
 
     for (int k = 0; k < SIM_REFUSALS; k++)

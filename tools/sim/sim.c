@@ -41,13 +41,19 @@ static uint32_t pages_of(const struct scenario *s, uint32_t tokens)
     return (tokens + s->page_tokens - 1) / s->page_tokens;
 }
 
+/* Nothing is promised to @r, and it goes before all lower classes: what was promised there may not hold any more. */
+static void disturb(struct sim *s, const struct world_req *r)
+{
+    LIST_EACH(q, &s->world.s.reqs, struct sched_req, node)
+    if (q->class < r->sched.class) ((struct world_req *)q)->disturbed = true;
+}
+
 /* As request_new() of hearthd: policy, quota, queue, estimate. Return: -1 it is in the queue, or why it is not. */
-static int admit(struct sim *s, uint32_t source, uint64_t at_ns)
+static int admit(struct sim *s, uint32_t source, uint64_t at_ns, struct sched_late *ret_late)
 {
     const struct load_source *q = &s->load.source[source];
     const struct scenario_group *g = &s->scenario->group[q->group];
     struct world_req like = { .app = q->app, .weight = g->weight, .group = q->group };
-    uint32_t position, wait_ms;
 
     like.prompt = load_draw(&s->load, g->prompt);
     like.output = load_draw(&s->load, g->output);
@@ -61,17 +67,37 @@ static int admit(struct sim *s, uint32_t source, uint64_t at_ns)
                                           s->warm[q->app] ? g->prefix : 0, g->kv_pages, at_ns);
     if (!r) return SIM_BUSY;
     if (g->deadline_ms > 0) {
-        sched_estimate(&s->world.s, &r->sched, &position, &wait_ms);
-        if (wait_ms > g->deadline_ms) {
+        r->deadline_ns = at_ns + g->deadline_ms * MS;
+        if (sched_promise(&s->world.s, &r->sched, r->deadline_ns, s->world.now_ns, ret_late) != 0) {
             world_gone(&s->world, r);
             return SIM_DEADLINE;
         }
-        r->deadline_ns = at_ns + g->deadline_ms * MS;
+        r->promised = r->sched.due_ns > 0;
         s->group[q->group].n_promised++;
     }
+    if (r->sched.due_ns == 0) disturb(s, r);
     s->in_flight[q->app]++;
     s->of_req[r - s->world.req] = source;
     return -1;
+}
+
+/* When a client that was refused comes again. */
+static uint64_t retry_ns(const struct sim *s, uint32_t app, int refused,
+                         const struct sched_late *late)
+{
+    switch ((enum sim_refusal)refused) {
+    case SIM_BUSY:
+        return sched_retry_ms(&s->world.s) * MS;
+    case SIM_QUOTA:
+        return quota_retry_ms(&s->quota[app], s->world.now_ns) * MS;
+    case SIM_DEADLINE:
+        return late->retry_ms > 0 ? late->retry_ms * MS : SEC;
+    case SIM_IN_FLIGHT:
+    case SIM_TOO_LONG:
+    case SIM_REFUSALS:
+        break;
+    }
+    return RETRY_NS;
 }
 
 /* All that came until now. Return: true if the worker has something new to open. */
@@ -86,17 +112,14 @@ static bool arrive(struct sim *s)
         struct sim_group *g = &s->group[q->group];
         g->n_sent++;
         load_take(&s->load, source);
-        const int refused = admit(s, source, at_ns);
+        struct sched_late late = { 0 };
+        const int refused = admit(s, source, at_ns, &late);
         if (refused < 0) {
             any = true;
             continue;
         }
         g->n_refused[refused]++;
-        const bool again = refused == SIM_BUSY || refused == SIM_QUOTA;
-        const uint64_t retry_ms = refused == SIM_QUOTA
-                                      ? quota_retry_ms(&s->quota[q->app], s->world.now_ns)
-                                      : sched_retry_ms(&s->world.s);
-        load_answered(&s->load, source, s->world.now_ns, again ? retry_ms * MS : RETRY_NS);
+        load_answered(&s->load, source, s->world.now_ns, retry_ns(s, q->app, refused, &late));
     }
     if (s->world.s.n_reqs > s->queue_most) s->queue_most = s->world.s.n_reqs;
     if (s->world.s.n_reqs > s->scenario->queue && !s->world.broken.text[0])
@@ -150,6 +173,8 @@ static void expire(struct sim *s)
         world_gone(&s->world, r);
         s->group[copy.group].n_expired++;
         s->group[copy.group].n_unserved += copy.first_token_ns == 0;
+        s->group[copy.group].n_broken += copy.promised && !copy.disturbed;
+        s->group[copy.group].lost_ns += copy.sched.engine_ns;
         leave(s, &copy, (uint32_t)(r - s->world.req));
     }
 }
@@ -219,6 +244,7 @@ static int prepare(struct sim *s, uint64_t seed, struct reason *why)
     s->world.decode_ns = sc->decode_ms * 1e6;
     s->world.each_ns = sc->sequence_ms * 1e6;
     s->world.prefill_ns = sc->prefill_ms * 1e6;
+    s->world.noise = sc->noise;
     s->world.layers = sc->layers;
     s->world.lags = true;
     s->world.waits = sc->waits;

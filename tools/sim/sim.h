@@ -28,6 +28,9 @@ struct sim_group {
     uint64_t n_sent, n_done, n_refused[SIM_REFUSALS];
     uint64_t n_promised, n_expired,
         n_unserved; /* with a deadline: taken; ended by it; so, without a token */
+    uint64_t
+        n_broken; /* ended by it, though no higher class came meanwhile but with promises of its own */
+    uint64_t lost_ns; /* engine time of those that it ended */
     uint64_t tokens, prompt_tokens, cached_tokens;
     uint64_t engine_ns;                /* while requests came */
     double jain;                       /* of the engine time of its apps; 1: all the same */

@@ -36,6 +36,7 @@ void world_init(struct world *w, const struct sched_config *config, uint32_t pag
     w->now_ns = SEC;
     w->random = 88172645463325252u;
     w->layers = 1;
+    w->pace = 1;
     for (uint32_t i = 0; i < WORLD_REQS_MAX; i++)
         w->idle[w->n_idle++] = WORLD_REQS_MAX - 1 - i;
 }
@@ -150,7 +151,7 @@ static void check_pages(struct world *w)
 static void check_step(struct world *w)
 {
     const struct sched_config *c = &w->s.config;
-    double tokens = 0;
+    double tokens = 0, answers = 0;
     bool decodes = false;
 
     RULE(w, w->plan.n <= c->running_max, "the plan has %zu requests", w->plan.n);
@@ -164,10 +165,13 @@ static void check_step(struct world *w)
             tokens += e->prefill_tokens;
         else
             decodes |= (int)e->req->class == w->s.top;
+        answers += !prefills(e->req);
     }
     RULE(w, tokens <= c->chunk_max, "a step of %.0f prompt tokens", tokens);
     if (decodes && tokens > 8)
-        RULE(w, w->s.decode_step_ns + tokens * w->s.prefill_tok_ns <= (double)c->step_target_ns + 1,
+        RULE(w,
+             sched_answers_ns(&w->s, answers) + tokens * w->s.prefill_tok_ns <=
+                 (double)c->step_target_ns + 1,
              "a step beyond its target: %.0f prompt tokens beside an answer", tokens);
     for (size_t i = 0; i < w->plan.n_evict; i++)
         RULE(w,
@@ -219,6 +223,17 @@ static void finish(struct world *w, struct world_req *r)
     if (w->hooks.ended) w->hooks.ended(w, &copy);
 }
 
+/* Somebody else uses the machine, or does not: that lasts for a second. */
+static double pace_of(struct world *w)
+{
+    const uint64_t second = w->now_ns / SEC;
+
+    if (w->noise > 0 && second != w->paced_s)
+        w->pace = 1 + w->noise * (world_random(w, 2001) / 1000.0 - 1);
+    w->paced_s = second;
+    return w->noise > 0 ? w->pace : 1;
+}
+
 /* What a step over @plan does, and how long that takes. Answers sweep the widest level of the batch once. */
 static size_t run(struct world *w, const struct world_sent *plan, size_t n_plan,
                   struct sched_done *done, double *ret_ns)
@@ -239,7 +254,7 @@ static size_t run(struct world *w, const struct world_sent *plan, size_t n_plan,
         ns +=
             (cost > 0 ? cost : 1) * (d->prefilled > 0 ? d->prefilled * w->prefill_ns : w->each_ns);
     }
-    *ret_ns = ns + widest * w->decode_ns;
+    *ret_ns = (ns + widest * w->decode_ns) * pace_of(w);
     return n;
 }
 

@@ -22,6 +22,7 @@ struct world_req {
     uint64_t arrived_step, arrived_ns, first_token_ns; /* 0: none yet */
     uint64_t stamp;                                    /* of the newest plan that had it */
     bool used;
+    bool promised, disturbed; /* its deadline; a higher class came meanwhile: the caller's */
 };
 
 struct world_sent {
@@ -53,7 +54,10 @@ struct world {
     uint32_t idle[WORLD_REQS_MAX]; /* [n_idle] unused ones */
     size_t n_idle;
     double decode_ns, each_ns, prefill_ns;
-    uint32_t layers; /* places in a step where it can be abandoned */
+    double noise,
+        pace; /* steps take up to that part more or less; what they take this second, 1: as they should */
+    uint64_t paced_s; /* the second for which pace was drawn */
+    uint32_t layers;  /* places in a step where it can be abandoned */
     uint64_t now_ns, serial, random;
     uint64_t step, took_ns, charged_ns; /* steps run; their sum; what requests were charged */
     uint64_t nobodys_ns;                /* time of steps whose requests had all ended */

@@ -16,7 +16,7 @@ static int parse(const char *text)
 Test(scenario, takes_what_is_given_and_defaults_for_the_rest)
 {
     cr_assert_eq(parse("[run]\nseconds = 2.5\nseed = 18446744073709551615\n"
-                       "[machine]\nrunning = 3\nprefill-ms = 0.25\nabandons = no\n"
+                       "[machine]\nrunning = 3\nprefill-ms = 0.25\nnoise = 0.5\nabandons = no\n"
                        "[levels]\nbest = 1\nfast = 0.4\n"
                        "# a comment\n[group mail]\nclass = background\nrate = 0.5 ; another\n"
                        "prompt = 10..20\noutput = 7\nprefix = 9\nlevel = fast\n"
@@ -25,6 +25,7 @@ Test(scenario, takes_what_is_given_and_defaults_for_the_rest)
     cr_assert_float_eq(s.seconds, 2.5, 0);
     cr_assert_eq(s.seed, UINT64_MAX);
     cr_assert_eq(s.running, 3);
+    cr_assert_eq(s.noise, 0.5);
     cr_assert_not(s.abandons);
     cr_assert(s.waits);
     cr_assert_eq(s.queue, 64);
