@@ -12,6 +12,7 @@ from machine import COOL, LIMIT, Machine
 
 HALF = {"half": {"width": [128] * 35, "skip": []}}
 PROMPT = b"river"  # one that this model goes on with, also if the level changes after any of its first 100 tokens
+FORBIDDEN = {0, 2, 3, 4}  # tokens of this model that hearthd never makes: <pad>, <bos>, <unk>, the begin of a turn
 HOT = "the machine is hot: cpu-thermal"
 
 
@@ -55,7 +56,9 @@ class MachineCase(TestCase):
         ids = self.prompt_ids()
         plan = f"{first}:{len(ids) + n_first - 1},{second}:1"
         want = eval_greedy("slices", ids, len(answer.ids), "--levels", self.table, "--plan", plan, "--kernels", "c")
-        self.assertEqual(list(answer.ids), want)
+        n = next((i for i, x in enumerate(want) if x in FORBIDDEN), len(want))
+        self.assertGreater(n, n_first, "nothing to compare")
+        self.assertEqual(list(answer.ids)[:n], want[:n])
 
 
 class Heat(MachineCase):
