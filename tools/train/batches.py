@@ -18,6 +18,7 @@ SHARD = 192                   # groups that are made and packed at a time
 LENGTHS = (62, 20, 10, 8)     # weights of 1, 2, 3 and 4 turns
 TRANSLATIONS = 0.07           # of the groups
 GROUP = (1, 2, 3, 4, 5, 6, 7, 8)
+FIRST = 2                     # weight of an answer's first token, which decides between a call and a text
 
 
 def shared(made):
@@ -93,6 +94,6 @@ class Packer:
                 row["root"][at:end] = root if n else seg
                 for i, flag in enumerate(learn):
                     if flag:
-                        row["sel"][s], row["target"][s], row["weight"][s] = at + i - 1, ids[i], 1
+                        row["sel"][s], row["target"][s], row["weight"][s] = at + i - 1, ids[i], 1 if i and learn[i - 1] else FIRST
                         s += 1
                 at = end

@@ -25,10 +25,10 @@ def fits(value, schema):
     return not isinstance(value, (int, float)) or schema.get("minimum", value) <= value <= schema.get("maximum", value)
 
 
-def wrong_call(call, offered, tools):
-    """What is wrong with a call, or None."""
-    tool = tools.get(call["name"])
-    if call["name"] not in offered or not tool:
+def wrong_call(call, row, tools):
+    """What is wrong with a call of a conversation, or None."""
+    tool = tools.get(row.get("renamed", {}).get(call["name"], call["name"]))
+    if call["name"] not in row["tools"] or not tool:
         return "the tool is not offered"
     p = tool["parameters"]
     for k, v in call["arguments"].items():
@@ -60,7 +60,7 @@ def main():
                         elif s == "dur":
                             values[split].update((k, str(x)) for k, x in v.items() if k != "hours")
                     for c in t["calls"]:
-                        why = wrong_call(c, row["tools"], tools)
+                        why = wrong_call(c, row, tools)
                         if why:
                             bad += 1
                             print(f"{row['id']}: {c['name']}: {why}")

@@ -3,7 +3,7 @@
 
 A conversation: {"lang", "split", "system": facts of the user or "", "tools": names offered, "turns": [...]}. A turn is
 {"role": "user", "text"}, {"role": "tool", "text": JSON} or {"role": "model", "calls": [{"name", "arguments"}], "text",
-"kind", "slots": what was filled in}. docs/TOOLS.md says how that becomes a prompt.
+"kind", "slots": what was filled in}. "renamed", if there, has the tools' own names by those that they have in it. docs/TOOLS.md says how that becomes a prompt.
 """
 import json
 import random
@@ -18,7 +18,13 @@ HEAVY = {"navigate": 3, "call": 3, "message_send": 4, "reminder_add": 3, "alarm_
 ANSWERS = ("weather", "vehicle_status", "nav_eta", "nav_traffic", "timer_left", "message_read", "reminder_list")  # tools that answer
 NOT_KNOWN = {"name": {"e": "I don't know who that is.", "k": "누구인지 아직 몰라요."},
              "place": {"e": "I don't know where that is.", "k": "어디인지 아직 몰라요."}}
+RENAMED = 0.4  # of the groups of training
+HALVES = 0.15  # of the groups of training: commands of which the tools of one half are there, and nothing else
+AFFIXES = "my car do new x the go hq one v2 ba kor tu mi set run app our on up".split()
 SKY = (("sunny", "Sunny", "맑음"), ("cloudy", "Cloudy", "흐림"), ("rain", "Rain", "비"), ("snow", "Snow", "눈"), ("wind", "Windy", "바람"))
+
+
+OPEN = ("{msg}", "{todo}")  # values that go on to the end of what is said: nothing may stand behind them
 
 
 def guarded(text):
@@ -65,7 +71,7 @@ class Composer:
     def personal(self, slot, lang, facts):
         """A name or place by what it is to the user: "my wife". The value is None if the facts do not have it."""
         kind = {"name": "relation", "place": "spot"}.get(slot)
-        if not kind or facts is None or self.rng.random() > (0.45 if facts else 0.05):
+        if not kind or facts is None or self.rng.random() > (0.45 if facts else 0.1):
             return None
         if facts and self.rng.random() < 0.85:
             own = [x for x in self.values.closed[kind] if x[0] in facts]
@@ -82,12 +88,15 @@ class Composer:
         line = self.rng.choice(own if self.rng.random() < 0.4 else lines)
         return "" if self.rng.random() < 0.15 else " 줘" if self.rng.random() < 0.35 else line.text[1:]
 
-    def finish(self, text, lang, command):
+    def finish(self, text, lang, command, open_end=False):
         """What a person says around a command, case, stops, and what goes wrong when speaking and typing."""
         r = self.rng
         text = text.replace("~", self.ending()) if lang == "k" else text
         if command and r.random() < 0.4:
-            text = r.choice(self.wraps["around"].of(lang, self.split)).text.replace("{c}", text)
+            around = [x.text for x in self.wraps["around"].of(lang, self.split)]
+            if open_end:
+                around = [x for x in around if x.endswith("{c}")]
+            text = r.choice(around).replace("{c}", text)
         if r.random() < 0.12:
             text = self.noise(text, lang)
         text = text.strip(" ,")
@@ -161,7 +170,8 @@ class Composer:
         """A fresh command. Return a dict with all that a follow-up needs."""
         b, line = self.pick(lang, among)
         text, got = self.fill(line.text, lang, facts)
-        out = dict(kind="command", blocks=[b], got=got, lang=lang, keys=[line.key], user=self.finish(text, lang, line.command))
+        out = dict(kind="command", blocks=[b], got=got, lang=lang, keys=[line.key],
+                   user=self.finish(text, lang, line.command, line.text.endswith(OPEN)))
         missing = self.unknown(got)
         if missing:
             return dict(out, kind="unknown", calls=[], text=NOT_KNOWN[missing][lang])
@@ -176,12 +186,13 @@ class Composer:
             b, line = self.pick(lang, among, commands_only=True)
             text, got = self.fill(line.text, lang, facts)
             last = len(texts) == n - 1
+            open_end = line.text.endswith(OPEN)
             if b.head[0] in words or b.head[0] in ANSWERS or self.unknown(got) or (lang == "k" and not text.endswith("~")):
                 continue
-            if b.head[0] == "message_send" and not last:
-                continue  # what it says would not end
+            if open_end and not last:
+                continue
             if lang == "k" and not last:
-                base = korean.before_ko(text[:-1].replace("\x02", "")) if "\x02" not in text[-4:] else None
+                base = korean.before_ko(text[:-1]) if "\x02" not in text[-4:] else None
                 if base is None:
                     continue
                 text = base
@@ -200,7 +211,7 @@ class Composer:
             text = join.replace("{a}", t).replace("{b}", text) if i == 0 else (f"{t}, {text}" if lang == "e" else f"{t}고 {text}")
         said = {"e": "Okay.", "k": "네."}[lang]
         return dict(kind="several", blocks=[b for b, _ in blocks], got={}, lang=lang, keys=keys, calls=calls, text=said,
-                    user=self.finish(text, lang, True))
+                    user=self.finish(text, lang, True, open_end))
 
     # ---- follow-ups ----
 
@@ -399,20 +410,20 @@ class Composer:
             if "temp" in facts and self.rng.random() < 0.3:
                 return [self.favourite(lang, facts)]
             return [self.command(lang, facts, [b for b in self.commands if b.head[0] in ("call", "message_send", "navigate", "nav_add_stop")])]
-        if roll < 0.56:
+        if roll < 0.51:
             return [self.command(lang, facts)]
-        if roll < 0.66:
+        if roll < 0.64:
             s = self.several(lang, facts)
             return [s] if s else [self.command(lang, facts)]
-        if roll < 0.70:
+        if roll < 0.67:
             return self.ask(lang)
-        if roll < 0.72:
+        if roll < 0.69:
             return [self.favourite(lang, facts)]
-        if roll < (0.80 if self.split == "train" else 0.77):  # hard to learn
+        if roll < 0.78:
             return [dict(self.command(lang, None), kind="absent")]
-        if roll < 0.85:
+        if roll < 0.87:
             return [self.scope(lang)]
-        if roll < 0.91:
+        if roll < 0.93:
             return [self.whoami(lang, facts) if self.rng.random() < 0.15 else self.say(lang)]
         return [self.translate(lang)]
 
@@ -429,6 +440,10 @@ class Composer:
         if r.random() < translations:
             some = [[self.translate(r.choice((lang, lang, "e", "k"))) for _ in range(r.choices((1, 2, 3, 4), lengths)[0])] for _ in range(n)]
             return self.pack(lang, "", some, r.random() < 0.3)
+        if self.split == "train" and r.random() < HALVES:
+            some = [[self.command(lang, None)] for _ in range(n + 1)]
+            names = sorted({c["name"] for turns in some for t in turns for c in t["calls"]})
+            return self.pack(lang, "", some, True, r.sample(names, (len(names) + 1) // 2))
         facts, system = self.facts(lang)
         return self.pack(lang, system, [self.turns(lang, facts, lengths) for _ in range(n)], True)
 
@@ -440,14 +455,33 @@ class Composer:
             turns += [follow] if follow else self.fresh(lang, facts)
         return turns[:4]
 
-    def pack(self, lang, system, some, tools):
-        """Lists of turns to conversations; offers the tools that are called and not those that must be absent."""
+    def pack(self, lang, system, some, tools, only=None):
+        """
+        Lists of turns to conversations; offers the tools that are called and not those that must be absent.
+        @only: names of the tools that are offered, all others are absent.
+        """
         every = [t for turns in some for t in turns]
+        if only is not None:
+            for t in every:
+                t["kind"] = "absent" if any(c["name"] not in only for c in t["calls"]) else t["kind"]
         absent = {c["name"] for t in every if t["kind"] == "absent" for c in t["calls"]}
         needed = {c["name"] for t in every if t["kind"] != "absent" for c in t["calls"]} | {t["needs"] for t in every if "needs" in t}
         needed |= {b.head[0] for t in every if t["kind"] in ("ask", "unknown") for b in t["blocks"]}
-        offered = self.offer(needed, absent - needed) if tools else []
-        return [{"lang": lang, "split": self.split, "system": system, "tools": offered, "turns": self.packed(turns, lang, needed)} for turns in some]
+        offered = only or self.offer(needed, absent - needed) if tools else []
+        rows = [{"lang": lang, "split": self.split, "system": system, "tools": offered, "turns": self.packed(turns, lang, needed)} for turns in some]
+        if self.split == "train" and self.rng.random() < RENAMED:
+            self.rename(rows, offered)
+        return rows
+
+    def rename(self, rows, offered):
+        """Give the tools other names: who has to read the list to know them sees what it does not have."""
+        r = self.rng
+        names = {n: r.choice((f"{n}{r.randrange(10)}", f"{n}_{r.choice(AFFIXES)}", f"{r.choice(AFFIXES)}_{n}")) for n in offered}
+        for row in rows:
+            row["tools"], row["renamed"] = [names[n] for n in offered], {v: k for k, v in names.items()}
+            for t in row["turns"]:
+                for c in t.get("calls", []):
+                    c["name"] = names[c["name"]]
 
     def packed(self, turns, lang, needed):
         out = []

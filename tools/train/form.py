@@ -21,17 +21,18 @@ def dumps(x):
     return json.dumps(x, ensure_ascii=False, separators=(",", ":"))
 
 
-def tool_line(tool):
-    """A tool on one line: its name and arguments, ? after those that may be left out."""
+def tool_line(tool, name=None):
+    """A tool on one line: its name (or another @name) and arguments, ? after those that may be left out."""
     p = tool["parameters"]
-    return "%s(%s)" % (tool["name"], ",".join(a if a in p["required"] else a + "?" for a in p["properties"]))
+    return "%s(%s)" % (name or tool["name"], ",".join(a if a in p["required"] else a + "?" for a in p["properties"]))
 
 
 def head(conversation, tools):
     """What stands before the first user's text: parts, each a text or the id of a control token."""
     out = [conversation["system"].strip() + "\n\n"] if conversation["system"] else []
     if conversation["tools"]:
-        out += [TOOLS, "\n".join(tool_line(tools[n]) for n in conversation["tools"]) + "\n\n"]
+        own = conversation.get("renamed", {})
+        out += [TOOLS, "\n".join(tool_line(tools[own.get(n, n)], n) for n in conversation["tools"]) + "\n\n"]
     return out
 
 

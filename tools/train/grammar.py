@@ -7,6 +7,7 @@ A head `[tool: arg=slot, arg:=literal]` begins a block; `*=slot` gives several a
 verb's ending, and a `=` in front says that the line is no command: nothing is put around it and it joins no other one.
 A block's arguments are those whose slots are in the line.
 """
+import functools
 import json
 import os
 import re
@@ -30,7 +31,7 @@ class Line:
         return re.findall(r"\{(\w+)\}", self.text)
 
 
-@dataclass
+@dataclass(eq=False)
 class Block:
     head: list                     # words before the colon
     args: dict                     # argument -> slot, or "*"
@@ -39,6 +40,7 @@ class Block:
     replies: dict = field(default_factory=lambda: {"e": [], "k": []})
     answers: dict = field(default_factory=lambda: {"e": [], "k": []})
 
+    @functools.cache
     def of(self, lang, split):
         return [x for x in self.lines if x.lang == lang and x.split == split]
 
@@ -65,6 +67,7 @@ def head(text):
     return name.split(), args, fixed
 
 
+@functools.cache
 def blocks(name):
     """The blocks of a file of templates."""
     out = []
@@ -93,6 +96,15 @@ def choose(text, rng):
     while (m := re.search(r"\[([^\[\]]*)\]", text)):
         text = text[:m.start()] + rng.choice(m.group(1).split("|")) + text[m.end():]
     return text
+
+
+def texts(line):
+    """All that a line can say, as near as two lines are the same: without case, stops, particles and the blanks of Korean."""
+    out = [line.text.lower().replace("~", "")]
+    while any("[" in t for t in out):
+        out = [t[:m.start()] + a + t[m.end():] for t in out if (m := re.search(r"\[([^\[\]]*)\]|$", t)) for a in (m.group(1) or "").split("|")]
+    plain = (re.sub(r"%(으로|라고|[을를이가은는와랑로])|[.,?!']", "", t) for t in out)
+    return {line.lang + re.sub(r"\s+", "" if line.lang == "k" else " ", t).strip() for t in plain}
 
 
 def number_split(slot, value):

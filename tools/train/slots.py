@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Draws values for slots: what the call has and how it is said."""
+import functools
 import re
 
 import grammar
@@ -31,6 +32,8 @@ class Values:
         self.split, self.rng = split, rng
         self.closed, self.free = grammar.values()
         self.pairs, self.lists = grammar.phrases()
+        self.common, self.talk = common_words()
+        self.others = {v for (_, _, other), some in self.free.items() if other != split for v in some}  # of other splits
 
     def number(self, slot, candidates):
         """One of @candidates that belongs to the split."""
@@ -41,21 +44,28 @@ class Values:
 
     def say(self, v, lang, unit=True):
         """A number as it is said: mostly digits, sometimes words."""
-        if isinstance(v, int) and 0 <= v < 100 and self.rng.random() < 0.2:
+        if isinstance(v, int) and 0 <= v < 100 and self.rng.random() < 0.3:
             return words(v) if lang == "e" else korean.sino(v)
         return str(v)
 
     def made_up(self, lang):
-        """A word that means nothing, so that copying is learnt and not the list of names."""
+        """
+        A word that means nothing, so that copying is learnt and not the list of names. A part of it may be a word that
+        commands are made of: that is copied, too.
+        """
         r = self.rng
         while True:
+            known = r.choice(self.common[lang]) if self.split == "train" and r.random() < 0.3 else ""
             if lang == "e":
                 w = "".join(r.choice(INITIAL) + r.choice(VOWEL) for _ in range(r.randint(1, 3))) + r.choice(END)
                 w = w.capitalize()
+                w = r.choice((f"{known} {w}", f"{w} {known}", known + w.lower())) if known else w
+                w = w[0].upper() + w[1:]
             else:
                 pick = lambda: r.choice(COMMON) if r.random() < 0.6 else chr(0xAC00 + r.choice(RANGE))
-                w = "".join(pick() for _ in range(r.choice((2, 2, 3, 3, 4))))
-            if len(w) > 1 and grammar.number_split("word", w) == self.split:
+                w = "".join(pick() for _ in range(r.choice((1, 1, 2)) if known else r.choice((2, 2, 3, 3, 4))))
+                w = r.choice((known + w, w + known)) if known else w
+            if len(w) > 1 and w not in self.others and grammar.number_split("word", w) == self.split:
                 return w
 
     def text(self, slot, lang):
@@ -76,10 +86,17 @@ class Values:
             if lang == "e":
                 return " ".join(filter(None, (n, w, tail)))
             return w + tail + (" " + n if n else "")
+        if slot == "todo" and self.split == "train" and r.random() < 0.4:
+            forms = {"e": ("buy {item}", "call {name}", "pick up {item}", "meet {name}", "go to {place}", "look for {item}", "visit {name}", "ask {name}"),
+                     "k": ("{item} 사기", "{name}에게 전화하기", "{item} 챙기기", "{name} 만나기", "{place} 가기", "{item} 찾기", "{name}에게 물어보기")}
+            made = re.sub(r"\{(\w+)\}", lambda m: self.text(m.group(1), lang), r.choice(forms[lang]))
+            return made if made not in self.others else r.choice(pool)
         return r.choice(pool)
 
     def message(self, lang):
-        """What a text message says: a phrase of the house and the road, without its full stop."""
+        """What a text message says: a phrase of the house and the road, without its full stop; in training also other talk."""
+        if self.split == "train" and self.rng.random() < 0.35:
+            return self.rng.choice(self.talk[lang])
         while True:
             e, k = self.phrase()
             t = e if lang == "e" else k
@@ -183,6 +200,20 @@ class Values:
             t = self.text(slot, lang)
             return t, t
         return v, self.say(v, lang)
+
+
+@functools.cache
+def common_words():
+    """({language: words that commands of training are made of}, {language: whole texts that are said and no command})."""
+    words, talk = {"e": set(), "k": set()}, {"e": [], "k": []}
+    for b in grammar.blocks("commands.txt") + grammar.blocks("talk.txt"):
+        for x in b.lines:
+            if x.split != "train":
+                continue
+            words[x.lang].update(w for w in re.findall("[가-힣]{2,3}|[a-z]{3,9}", re.sub(r"\{\w+\}", " ", x.text)) if (w[0] >= "가") == (x.lang == "k"))
+            if b.head[0] in ("say", "scope") and re.fullmatch(r"[\w' ]{5,44}", x.text):
+                talk[x.lang].append(x.text)
+    return {k: sorted(v) for k, v in words.items()}, talk
 
 
 def _ksx():

@@ -62,6 +62,16 @@ class Grammar(unittest.TestCase):
                 seen = collections.Counter(x.key for x in b.lines)
                 self.assertEqual([k for k, n in seen.items() if n > 1], [], f"{name} {b.head}")
 
+    def test_nothing_that_dev_or_test_says_is_said_in_training(self):
+        for name in ("commands.txt", "talk.txt", "asks.txt", "wrap.txt"):
+            said = collections.defaultdict(set)
+            for b in grammar.blocks(name):
+                for x in b.lines:
+                    for t in grammar.texts(x):
+                        said[t].add(x.split)
+            self.assertGreater(len(said), 20)
+            self.assertEqual([(t, s) for t, s in said.items() if len(s) > 1], [], name)
+
 
 class Conversations(unittest.TestCase):
     def test_calls_fit_their_schemas_and_are_offered(self):
@@ -71,7 +81,7 @@ class Conversations(unittest.TestCase):
                 row = c.conversation()
                 for t in row["turns"]:
                     for call in t.get("calls", []):
-                        self.assertIsNone(check_splits.wrong_call(call, row["tools"], c.tools), (call, row["tools"]))
+                        self.assertIsNone(check_splits.wrong_call(call, row, c.tools), (call, row["tools"]))
 
     def test_the_same_seed_gives_the_same(self):
         a, b = (compose.Composer("train", 9) for _ in range(2))
@@ -95,8 +105,22 @@ class Conversations(unittest.TestCase):
                 for call in t.get("calls", []):
                     for k in ("to", "text", "item", "what", "place"):
                         v = call["arguments"].get(k)
-                        if isinstance(v, str) and "enum" not in c.tools[call["name"]]["parameters"]["properties"][k]:
+                        if isinstance(v, str) and "enum" not in c.tools[row.get("renamed", {}).get(call["name"], call["name"])]["parameters"]["properties"][k]:
                             self.assertIn(v.lower(), said)
+
+    def test_some_tools_of_training_have_other_names(self):
+        rows = [compose.Composer(split, 3).conversation() for split in grammar.SPLITS for _ in range(1)]
+        self.assertNotIn("renamed", rows[1], rows[2])
+        c, n = compose.Composer("train", 3), 0
+        for _ in range(100):
+            row = c.conversation()
+            if "renamed" not in row:
+                continue
+            n += 1
+            self.assertEqual(list(row["renamed"]), row["tools"])
+            self.assertLessEqual(set(row["renamed"].values()), set(c.tools))
+            self.assertFalse(set(row["tools"]) & set(c.tools))
+        self.assertGreater(n, 20)
 
     def test_absent_tools_are_refused(self):
         c, n = compose.Composer("train", 3), 0
@@ -115,7 +139,7 @@ class Spoken(unittest.TestCase):
         self.assertEqual(collections.Counter(r["lang"] for r in rows), {"e": 100, "k": 100})
         for r in rows:
             for call in r["turns"][-1]["calls"]:
-                self.assertIsNone(check_splits.wrong_call(call, r["tools"], grammar.tools()), r["turns"][0])
+                self.assertIsNone(check_splits.wrong_call(call, r, grammar.tools()), r["turns"][0])
 
 
 class Form(unittest.TestCase):
