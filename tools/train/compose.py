@@ -383,14 +383,15 @@ class Composer:
         for k in ("relation", "spot"):
             for key, e, ko in v.closed[k]:
                 names[key] = (re.sub("^my ", "", e[0]), ko[0])
-        style = r.choice((0, 1, 2)) if self.split == "train" else 3
+        style = r.choice((0, 0, 1, 2, 2, 4)) if self.split == "train" else 3
+        mark = r.choice((" | ", " / ", "/", " > ", " ~ ", " :: ", ", ", "; "))
         parts = []
         for key, value in f.items():
             n = names[key][lang == "k"]
             said = f"{value}도" if key == "temp" and lang == "k" else str(value)
             parts.append([f"{n}: {said}.", f"{n} = {said}", f"my {n} is {said}." if lang == "e" else f"{n}%은 {said}.",
-                          f"the {n} is {said}." if lang == "e" else f"{n} - {said}."][style])
-        text = ("\n" if style == 1 else " ").join(parts)
+                          f"the {n} is {said}." if lang == "e" else f"{n} - {said}.", n + mark + said][style])
+        text = ("\n" if style in (1, 4) else " ").join(parts)
         return f, fix(text[0].upper() + text[1:])
 
     def offer(self, needed, absent):

@@ -204,8 +204,12 @@ class Values:
 
 @functools.cache
 def common_words():
-    """({language: words that commands of training are made of}, {language: whole texts that are said and no command})."""
+    """({language: words that commands of training and closed values are made of}, {language: whole texts that are said and no command})."""
     words, talk = {"e": set(), "k": set()}, {"e": [], "k": []}
+    for forms in grammar.values()[0].values():
+        for _, e, k in forms:
+            words["e"].update(w for x in e for w in re.findall("[a-z]{3,9}", x))
+            words["k"].update(w for x in k for w in re.findall("[가-힣]{2,4}", x))
     for b in grammar.blocks("commands.txt") + grammar.blocks("talk.txt"):
         for x in b.lines:
             if x.split != "train":
