@@ -11,6 +11,7 @@ import os
 import re
 import sys
 
+import form
 import grammar
 
 FREE = ("name", "place", "city", "title", "todo", "item", "temp", "pct", "mhz", "num")
@@ -27,7 +28,7 @@ def fits(value, schema):
 
 def wrong_call(call, row, tools):
     """What is wrong with a call of a conversation, or None."""
-    tool = tools.get(row.get("renamed", {}).get(call["name"], call["name"]))
+    tool = tools.get(form.own_name(row, call["name"]))
     if call["name"] not in row["tools"] or not tool:
         return "the tool is not offered"
     p = tool["parameters"]

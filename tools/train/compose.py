@@ -3,7 +3,8 @@
 
 A conversation: {"lang", "split", "system": facts of the user or "", "tools": names offered, "turns": [...]}. A turn is
 {"role": "user", "text"}, {"role": "tool", "text": JSON} or {"role": "model", "calls": [{"name", "arguments"}], "text",
-"kind", "slots": what was filled in}. "renamed", if there, has the tools' own names by those that they have in it. docs/TOOLS.md says how that becomes a prompt.
+"kind", "slots": what was filled in}. "renamed", if there, has the tools' own names by those that they have in it
+(form.own_name). docs/TOOLS.md says how that becomes a prompt.
 """
 import json
 import random
@@ -22,10 +23,7 @@ RENAMED = 0.4  # of the groups of training
 HALVES = 0.15  # of the groups of training: commands of which the tools of one half are there, and nothing else
 AFFIXES = "my car do new x the go hq one v2 ba kor tu mi set run app our on up".split()
 SKY = (("sunny", "Sunny", "맑음"), ("cloudy", "Cloudy", "흐림"), ("rain", "Rain", "비"), ("snow", "Snow", "눈"), ("wind", "Windy", "바람"))
-
-
 OPEN = ("{msg}", "{todo}")  # values that go on to the end of what is said: nothing may stand behind them
-
 
 def guarded(text):
     return "\x01" + text + "\x02"
@@ -464,7 +462,8 @@ class Composer:
         every = [t for turns in some for t in turns]
         if only is not None:
             for t in every:
-                t["kind"] = "absent" if any(c["name"] not in only for c in t["calls"]) else t["kind"]
+                if any(c["name"] not in only for c in t["calls"]):
+                    t["kind"] = "absent"
         absent = {c["name"] for t in every if t["kind"] == "absent" for c in t["calls"]}
         needed = {c["name"] for t in every if t["kind"] != "absent" for c in t["calls"]} | {t["needs"] for t in every if "needs" in t}
         needed |= {b.head[0] for t in every if t["kind"] in ("ask", "unknown") for b in t["blocks"]}

@@ -27,12 +27,16 @@ def tool_line(tool, name=None):
     return "%s(%s)" % (name or tool["name"], ",".join(a if a in p["required"] else a + "?" for a in p["properties"]))
 
 
+def own_name(conversation, name):
+    """The name in tools.json of a tool that the conversation offers as @name."""
+    return conversation.get("renamed", {}).get(name, name)
+
+
 def head(conversation, tools):
     """What stands before the first user's text: parts, each a text or the id of a control token."""
     out = [conversation["system"].strip() + "\n\n"] if conversation["system"] else []
     if conversation["tools"]:
-        own = conversation.get("renamed", {})
-        out += [TOOLS, "\n".join(tool_line(tools[own.get(n, n)], n) for n in conversation["tools"]) + "\n\n"]
+        out += [TOOLS, "\n".join(tool_line(tools[own_name(conversation, n)], n) for n in conversation["tools"]) + "\n\n"]
     return out
 
 

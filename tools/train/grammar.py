@@ -8,6 +8,7 @@ verb's ending, and a `=` in front says that the line is no command: nothing is p
 A block's arguments are those whose slots are in the line.
 """
 import functools
+import itertools
 import json
 import os
 import re
@@ -100,10 +101,9 @@ def choose(text, rng):
 
 def texts(line):
     """All that a line can say, as near as two lines are the same: without case, stops, particles and the blanks of Korean."""
-    out = [line.text.lower().replace("~", "")]
-    while any("[" in t for t in out):
-        out = [t[:m.start()] + a + t[m.end():] for t in out if (m := re.search(r"\[([^\[\]]*)\]|$", t)) for a in (m.group(1) or "").split("|")]
-    plain = (re.sub(r"%(으로|라고|[을를이가은는와랑로])|[.,?!']", "", t) for t in out)
+    parts = re.split(r"\[([^\[\]]*)\]", line.text.lower())  # every second one is a choice
+    said = map("".join, itertools.product(*(p.split("|") if i % 2 else [p] for i, p in enumerate(parts))))
+    plain = (re.sub(r"%(으로|라고|[을를이가은는와랑로])|[~.,?!']", "", t) for t in said)
     return {line.lang + re.sub(r"\s+", "" if line.lang == "k" else " ", t).strip() for t in plain}
 
 

@@ -208,13 +208,13 @@ def common_words():
     words, talk = {"e": set(), "k": set()}, {"e": [], "k": []}
     for forms in grammar.values()[0].values():
         for _, e, k in forms:
-            words["e"].update(w for x in e for w in re.findall("[a-z]{3,9}", x))
-            words["k"].update(w for x in k for w in re.findall("[가-힣]{2,4}", x))
+            words["e"].update(re.findall("[a-z]{3,9}", " ".join(e)))
+            words["k"].update(re.findall("[가-힣]{2,4}", " ".join(k)))
     for b in grammar.blocks("commands.txt") + grammar.blocks("talk.txt"):
         for x in b.lines:
             if x.split != "train":
                 continue
-            words[x.lang].update(w for w in re.findall("[가-힣]{2,3}|[a-z]{3,9}", re.sub(r"\{\w+\}", " ", x.text)) if (w[0] >= "가") == (x.lang == "k"))
+            words[x.lang].update(re.findall({"e": "[a-z]{3,9}", "k": "[가-힣]{2,3}"}[x.lang], re.sub(r"\{\w+\}", " ", x.text)))
             if b.head[0] in ("say", "scope") and re.fullmatch(r"[\w' ]{5,44}", x.text):
                 talk[x.lang].append(x.text)
     return {k: sorted(v) for k, v in words.items()}, talk
