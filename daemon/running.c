@@ -19,7 +19,6 @@
 
 enum {
     PREFILL_TOLD = 64, /* a prompt so short is processed before anybody could read its progress */
-    GUESS_TOKENS = 64, /* of an answer whose length the client leaves open: a short paragraph */
 };
 
 static struct request *find(struct server *s, uint64_t serial)
@@ -213,8 +212,8 @@ void running_opened(struct server *s, const Hearth__Worker__SeqOpened *m)
     }
     sched_opened(&s->sched, &r->sched, m->prompt_tokens, m->cached_tokens,
                  m->prompt_tokens + (uint32_t)r->n_ids, m->max_tokens, m->pages_most);
-    if (r->frame->generate->max_tokens == 0 && m->max_tokens > GUESS_TOKENS)
-        r->sched.output_likely = GUESS_TOKENS;
+    if (r->frame->generate->max_tokens == 0 && m->max_tokens > SCHED_GUESS_TOKENS)
+        r->sched.output_likely = SCHED_GUESS_TOKENS;
     if (request_promise(r)) send_started(r, m);
 }
 

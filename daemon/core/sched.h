@@ -39,6 +39,7 @@ enum sched_class { SCHED_BACKGROUND, SCHED_INTERACTIVE, SCHED_REALTIME, SCHED_CL
 enum {
     SCHED_PLAN_MAX = 64, /* requests of one plan: what one worker step can take */
     SCHED_APP_KEY_MAX = 96,
+    SCHED_GUESS_TOKENS = 64, /* of an answer of which nothing is known: a short paragraph */
     SCHED_SHARE_PERCENT =
         6, /* of the engine's time for a class below the highest that has work (promise: at least 5 %) */
 };
@@ -48,10 +49,8 @@ enum {
 #define SCHED_TOOK_MAX_NS                                                                          \
     UINT64_C(3600000000000) /* an hour: a step that says more is taken for one of an hour */
 
-enum {
-    SCHED_E_FULL = 1,
-    SCHED_E_LATE = 2
-}; /* outcomes: the queue is full; it would not be done in time */
+/* Outcomes: the queue is full; it would not be done in time. */
+enum { SCHED_E_FULL = 1, SCHED_E_LATE = 2 };
 
 enum sched_state {
     SCHED_OPENING, /* its length is not known yet */

@@ -8,10 +8,7 @@
 #include "daemon/core/sched.h"
 #include "daemon/core/sched_state.h"
 
-enum {
-    GUESS_TOKENS = 64, /* of an answer, while none has ended: a short paragraph */
-    RETRY_UNKNOWN_MS = 1000,
-};
+enum { RETRY_UNKNOWN_MS = 1000 };
 
 static uint32_t running_of(const struct sched *s, const struct sched_app *app,
                            enum sched_class class)
@@ -54,7 +51,7 @@ static uint32_t earlier_of(const struct sched *s, const struct sched_app *app,
 
 static double prefill_ns(const struct sched *s, const struct sched_req *r)
 {
-    const double left = sched_state_prefills(r) ? r->given_tokens - r->prefilled_tokens : 0;
+    const double left = sched_state_prompt_left(r);
     const double room_ns = (double)s->config.step_target_ns - s->decode_step_ns;
     const bool shared = running_of(s, NULL, r->class) > (r->state == SCHED_RUNNING);
     const double chunk = fmin(fmax(room_ns / s->prefill_tok_ns, 8), s->config.chunk_max);
@@ -65,7 +62,7 @@ static double prefill_ns(const struct sched *s, const struct sched_req *r)
 
 static double request_ns(const struct sched *s, const struct sched_req *r)
 {
-    const uint32_t answer = r->output_max < GUESS_TOKENS ? r->output_max : GUESS_TOKENS;
+    const uint32_t answer = r->output_max < SCHED_GUESS_TOKENS ? r->output_max : SCHED_GUESS_TOKENS;
 
     return s->request_ns > 0 ? s->request_ns : prefill_ns(s, r) + answer * s->decode_step_ns;
 }

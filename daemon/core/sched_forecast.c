@@ -31,14 +31,14 @@ static bool goes_before(const struct sched_req *a, const struct sched_req *b)
 
 static void insert(struct forecast *f, struct sched_req *r)
 {
-    const uint32_t answer = r->output_likely ? r->output_likely : r->output_max;
+    const uint32_t answer = sched_state_answer(r);
     struct sched_req **at = &f->first;
 
     while (*at && !goes_before(r, *at))
         at = &(*at)->after;
     r->after = *at;
     *at = r;
-    r->prompt_left = sched_state_prefills(r) ? r->given_tokens - r->prefilled_tokens : 0;
+    r->prompt_left = sched_state_prompt_left(r);
     r->answer_left = answer > r->output_tokens ? answer - r->output_tokens : 1;
     r->done_ns = r->charge_ns = 0;
 }
@@ -51,11 +51,6 @@ static void gather(struct forecast *f, enum sched_class class, bool paused,
         const bool counts = r->class > class ? r->prompt_tokens > 0 : r->due_ns > 0;
         if (r->class >= class && r != without && counts && (paused || !r->paused)) insert(f, r);
     }
-}
-
-static double pace(double given)
-{
-    return given > 0 ? given : 1;
 }
 
 /* Prompt tokens of the step: as sched_plan() hands them out. */
@@ -96,7 +91,7 @@ static void plan(const struct forecast *f, struct step *p)
         }
         p->n_answers++;
         p->times = fmin(p->times, r->answer_left);
-        dearest = fmax(dearest, pace(r->pace_answer));
+        dearest = fmax(dearest, sched_state_pace(r->pace_answer));
     }
     p->answers_ns = sched_state_cautious_ns(f->s, (double)p->n_answers) * dearest;
     hand_out(f, p);
@@ -108,13 +103,13 @@ static void run(struct forecast *f, const struct step *p)
     size_t n_prompts = 0;
 
     for (size_t i = 0; i < p->n; i++)
-        step_ns += p->tokens[i] * f->s->prefill_tok_ns * pace(p->req[i]->pace_prompt);
+        step_ns += p->tokens[i] * f->s->prefill_tok_ns * sched_state_pace(p->req[i]->pace_prompt);
     f->now_ns += step_ns * p->times;
     for (size_t i = 0; i < p->n; i++) {
         struct sched_req *r = p->req[i];
         if (r->prompt_left > 0) {
             const double tokens = p->tokens[i] * p->times;
-            r->charge_ns += tokens * f->s->prefill_tok_ns * pace(r->pace_prompt);
+            r->charge_ns += tokens * f->s->prefill_tok_ns * sched_state_pace(r->pace_prompt);
             r->prompt_left -= tokens;
             if (!(r->prompt_left > 0)) r->answer_left--; /* the first token comes with it */
             n_prompts += r->prompt_left > 0;

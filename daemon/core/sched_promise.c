@@ -147,11 +147,8 @@ static double with_reserve(const struct sched *s, double done_ns, double now_ns)
 /* Without all others. */
 static double alone_ns(const struct sched *s, const struct sched_req *r)
 {
-    const uint32_t answer = r->output_likely ? r->output_likely : r->output_max;
-    const double prompt = sched_state_prefills(r) ? r->given_tokens - r->prefilled_tokens : 0;
-
-    return prompt * s->prefill_tok_ns * (r->pace_prompt > 0 ? r->pace_prompt : 1) +
-           answer * sched_state_cautious_ns(s, 1) * (r->pace_answer > 0 ? r->pace_answer : 1);
+    return sched_state_prompt_left(r) * s->prefill_tok_ns * sched_state_pace(r->pace_prompt) +
+           sched_state_answer(r) * sched_state_cautious_ns(s, 1) * sched_state_pace(r->pace_answer);
 }
 
 static uint32_t ms_of(double ns)

@@ -3,10 +3,8 @@
 #pragma once
 #include "daemon/core/sched.h"
 
-enum {                             /* when to come again */
-       SCHED_RETRY_LEAST_MS = 100, /* less would be a busy loop of the client */
-       SCHED_RETRY_MOST_MS = 60000,
-};
+/* When to come again: less would be a busy loop of the client. */
+enum { SCHED_RETRY_LEAST_MS = 100, SCHED_RETRY_MOST_MS = 60000 };
 
 /** sched_state_set() - change the state of @r and all counts that follow from it; it is in the queue. */
 void sched_state_set(struct sched *s, struct sched_req *r, enum sched_state state);
@@ -24,6 +22,24 @@ static inline bool sched_state_holds(const struct sched_req *r)
 static inline bool sched_state_prefills(const struct sched_req *r)
 {
     return r->prefilled_tokens < r->given_tokens;
+}
+
+/** sched_state_prompt_left() - given tokens of @r that remain to be processed. */
+static inline double sched_state_prompt_left(const struct sched_req *r)
+{
+    return sched_state_prefills(r) ? r->given_tokens - r->prefilled_tokens : 0;
+}
+
+/** sched_state_answer() - tokens that the answer of @r is taken to have, all in all. */
+static inline uint32_t sched_state_answer(const struct sched_req *r)
+{
+    return r->output_likely ? r->output_likely : r->output_max;
+}
+
+/** sched_state_pace() - @given, a pace_prompt or pace_answer: 1 where it is unknown. */
+static inline double sched_state_pace(double given)
+{
+    return given > 0 ? given : 1;
 }
 
 /** sched_state_runnable() - true if a plan may have @r: its length is known, it can fit at all, and it is not paused. */
