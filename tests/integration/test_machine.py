@@ -11,7 +11,7 @@ from house import House, TestCase, eval_greedy, eventually
 from machine import COOL, LIMIT, Machine
 
 HALF = {"half": {"width": [128] * 35, "skip": []}}
-PROMPT = b"river"  # one that this model goes on with, also if the level changes after any of its first 100 tokens
+PROMPT = b"river"  # goes on for 160 tokens, also if the level changes after any of the 9th to 99th
 FORBIDDEN = {0, 2, 3, 4}  # tokens of this model that hearthd never makes: <pad>, <bos>, <unk>, the begin of a turn
 HOT = "the machine is hot: cpu-thermal"
 

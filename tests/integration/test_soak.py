@@ -3,10 +3,10 @@
 
 usage: test_soak.py                                    seconds, as a test
        test_soak.py --minutes N [--kill-every S] [--model FILE] [--connections N]
-Connections (16) ask at random: all classes, greedy and by chance, long and short; some hang up, cancel, or set a deadline that
-passes; who is refused comes again when hearthd says. In the second half the worker is killed every S seconds (default 3, 0: never). Checked: each request ends, with an answer or with a
-reason; each answer that was made is the same as without any load; memory of hearthd and the worker does not grow; nothing is left
-behind.
+Connections (16) ask at random: all classes, greedy and by chance, long and short; some hang up, cancel, or set a deadline
+that passes; who is refused comes again when hearthd says. In the second half the worker is killed every S seconds (default
+3, 0: never). Checked: each request ends, with an answer or with a reason; each answer that was made is the same as without
+any load; memory of hearthd and the worker does not grow; nothing is left behind.
 """
 import argparse
 import pathlib
