@@ -8,6 +8,7 @@
  */
 #include "daemon/conf_file.h"
 #include <assert.h>
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ini.h>
@@ -119,12 +120,22 @@ static int enter(struct reading *r, const char *name, struct reason *what)
     return e == 0 ? 0 : CONF_E_INVALID;
 }
 
+/* The "]" of a section's @name; NULL: the line, or a comment as inih knows them (a ";" behind a blank), comes first. */
+static const char *section_end(const char *name)
+{
+    for (const char *c = name; *c; c++) {
+        if (*c == ']') return c;
+        if (*c == ';' && isspace((unsigned char)c[-1])) return NULL;
+    }
+    return NULL;
+}
+
 /* @line begins with "[". */
 static void section_line(struct reading *r, const char *line)
 {
     char name[256];
     struct reason what = { "" };
-    const char *start = line + 1 + strspn(line + 1, " \t"), *end = strchr(start, ']');
+    const char *start = line + 1 + strspn(line + 1, " \t"), *end = section_end(line + 1);
 
     if (!end) {
         reason_set(&what, "a section's name ends with \"]\"");

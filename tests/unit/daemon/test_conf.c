@@ -247,6 +247,9 @@ Test(conf, lines_that_are_no_settings_are_errors)
     refuses("[daemon]\nqueue 7\n", ":2: this is not a setting; write NAME = VALUE");
     refuses("queue = 7\n", ":1: \"queue\" stands before the first [section]");
     refuses("[daemon\nqueue = 7\n", ":1: a section's name ends with \"]\"");
+    refuses("[unit ;a.service]\nweight = 7\n",
+            ":1: a section's name ends with \"]\""); /* that is a comment */
+    refuses("[unit a\v;a.service]\n", ":1: a section's name ends with \"]\"");
     refuses("[daemon] queue = 7\n",
             ":1: something follows the section's name; settings have lines of their own");
     refuses("[daemon]\n= 7\n", ":2: there is no setting \"\" here; there are socket, models, "
