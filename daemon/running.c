@@ -101,6 +101,7 @@ static void send_plan(struct server *s, const struct sched_plan *p)
     m.version = ++version;
     m.entries = entries;
     m.n_entries = p->n;
+    m.opened = s->plans_owed;
     f.body_case = HEARTH__WORKER__TO_WORKER__BODY_PLAN;
     f.plan = &m;
     (void)child_send(&s->supervisor.child, &f, NULL, 0);
@@ -159,8 +160,8 @@ void running_pump(struct server *s)
     for (size_t i = 0; i < plan.n_evict; i++)
         reopen(s, LIST_ENTRY(plan.evict[i], struct request, sched));
     changed |= update_levels(&plan);
-    if (changed || s->plan_owed) send_plan(s, &plan);
-    s->plan_owed = false;
+    if (changed || s->plans_owed > 0) send_plan(s, &plan);
+    s->plans_owed = 0;
     if (plan.n == 0) s->climate.metered = false;
     supervisor_busy(&s->supervisor);
 }
@@ -196,7 +197,7 @@ void running_opened(struct server *s, const Hearth__Worker__SeqOpened *m)
     struct request *r = find(s, m->seq);
     const uint32_t quota = r ? r->sched.pages_quota : 0;
 
-    s->plan_owed = true; /* the worker waits for it */
+    s->plans_owed++; /* the worker waits for one that knows of it */
     server_pump(s);
     if (!r || r->seat != REQUEST_OPENING) return; /* it ended meanwhile */
     r->seat = REQUEST_OPEN;
@@ -360,7 +361,7 @@ void running_worker_lost(struct server *s, bool died)
     const bool trial = died && suspect_on_trial(s);
 
     s->climate.metered = false; /* no step runs until the next worker is ready */
-    s->plan_owed = false;
+    s->plans_owed = 0;
     LIST_EACH(r, &s->requests, struct request, node)
     {
         const bool guilty = died && blamed(r) && (!trial || r->suspect);

@@ -36,7 +36,7 @@ struct server {
     struct event *signals[5];
     uint64_t started_ns, serial; /* last serial number of a request */
     uint64_t served, refused, tokens_in, tokens_cached, tokens_out;
-    bool plan_owed; /* the worker has opened a sequence and waits for a plan, changed or not */
+    uint32_t plans_owed; /* sequences opened since the last plan: the worker waits for a new one */
     struct rate prefill_rate, decode_rate;
     struct rate read_bytes,
         read_ns;      /* of steps that only decode: weights, and the time they took */

@@ -24,10 +24,9 @@ struct serve {
     size_t n_seqs;
     struct prefix_cache prefixes;
     struct step step;
-    bool stalled; /* every sequence of the plan starves: wait for hearthd to decide */
-    bool
-        awaits; /* a sequence was opened: hearthd's plan for it comes at once, so no step is begun before it */
-    int nudge_fd; /* an eventfd: what hearthd has sent is urgent, give up the step; -1: none */
+    bool stalled;    /* every sequence of the plan starves: wait for hearthd to decide */
+    uint32_t awaits; /* sequences opened that no plan knows of: no step begins before one comes */
+    int nudge_fd;    /* an eventfd: what hearthd has sent is urgent, give up the step; -1: none */
 };
 
 /* ---- urgency ---- */
@@ -86,7 +85,7 @@ static int on_seq_open(struct serve *s, const Hearth__Worker__SeqOpen *open,
     m.max_tokens = q->n_out_max;
     m.pages_most =
         (uint32_t)engine_pages_for(s->m.engine, q->n_prompt + (q->prefix_only ? 0 : q->n_out_max));
-    s->awaits = true;
+    s->awaits++;
     f.body_case = HEARTH__WORKER__FROM_WORKER__BODY_SEQ_OPENED;
     f.seq_opened = &m;
     return post_send(s->link, &f);
@@ -106,7 +105,7 @@ static void on_seq_close(struct serve *s, const Hearth__Worker__SeqClose *m)
 
 static void on_plan(struct serve *s, const Hearth__Worker__Plan *p)
 {
-    s->awaits = false;
+    s->awaits -= p->opened < s->awaits ? p->opened : s->awaits;
     s->step.version = p->version;
     s->step.n_entries = 0;
     for (size_t i = 0; i < p->n_entries && s->step.n_entries < STEP_SEQS_MAX; i++) {
@@ -237,7 +236,7 @@ static int run_step(struct serve *s)
 static int loop(struct serve *s)
 {
     for (;;) {
-        const bool run = !s->stalled && !s->awaits && step_runnable(&s->step);
+        const bool run = !s->stalled && s->awaits == 0 && step_runnable(&s->step);
         struct pollfd p = { .fd = s->link->fd, .events = POLLIN };
         int n = poll(&p, 1, run ? 0 : -1), r = 0;
 

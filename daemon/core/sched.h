@@ -211,7 +211,8 @@ void sched_charge(struct sched *s, const struct sched_done *done, size_t n, uint
  * sched_plan() - what to run from now on; the states of all requests follow it
  * Prefill: while a request of the plan decodes (one that only repays its class does not count), the prompts get so many
  * tokens that the step stays within step_target_ns, but at least 8; otherwise chunk_max. The app with the smallest virtual
- * time takes what it needs first; each other prompt of the plan gets at least 1.
+ * time takes what it needs first; each other prompt of the plan gets at least 1. The step that makes up for an abandoned one
+ * has a quarter of chunk_max at most: who comes while it runs has to wait for its end.
  * An evicted request is SCHED_QUEUED and will be planned again; a caller whose worker has to open it anew calls sched_reopen().
  * Return: true if it differs from the plan before in requests or prefill tokens (or evicts), so that it has to be sent.
  */

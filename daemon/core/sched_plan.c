@@ -13,7 +13,10 @@
 #include "daemon/core/sched_pick.h"
 #include "daemon/core/sched_state.h"
 
-enum { PREFILL_LEAST = 8 }; /* tokens of a step: a prompt goes on, however long the step is */
+enum {
+    PREFILL_LEAST = 8, /* tokens of a step: a prompt goes on, however long the step is */
+    MAKES_UP = 4, /* part of a chunk for the step after an abandoned one, which is not abandoned */
+};
 #define PAY_LEAST                                                                                  \
     (1.0 / 12) /* of a step; more than SCHED_SHARE_PERCENT, with room for wrong estimates */
 
@@ -156,6 +159,10 @@ static void divide(const struct sched *s, struct draft *d)
     const bool alone = d->n_top == 0;
     uint32_t budget = watched || alone ? sched_state_budget(s, n_answers) : s->config.chunk_max;
 
+    if (s->abandoned >= 0 && s->abandoned == s->top) { /* who comes now has to wait for it */
+        const uint32_t few = (s->config.chunk_max + MAKES_UP - 1) / MAKES_UP;
+        if (few < budget) budget = few;
+    }
     if (count(d, d->n_top, d->n, true) > 0) {
         const bool shared = count(d, 0, d->n_top, true) > 0;
         const uint32_t part = shared ? (budget + 3) / 4 : budget;

@@ -354,6 +354,25 @@ Test(sched, a_newcomer_takes_a_place_of_an_app_with_many_at_once)
     cr_assert(world_deinit(&w), "%s", w.broken.text);
 }
 
+Test(sched, the_step_that_makes_up_for_an_abandoned_one_is_short)
+{
+    begin(8, 100);
+    struct world_req *reader = world_come(&w, 0, 100, SCHED_BACKGROUND, 1000, 10, 10);
+    (void)world_plan(&w);
+    cr_assert_eq(reader->sched.planned_tokens, 128);
+    sched_abandoned(&w.s);
+    struct world_req *person = world_come(&w, 1, 100, SCHED_INTERACTIVE, 300, 1, 10);
+    (void)world_plan(&w);
+    cr_assert_eq(person->sched.planned_tokens, 128, "who it was abandoned for loses nothing");
+    while (person->used)
+        world_step(&w);
+    cr_assert(world_planned(&w, reader));
+    cr_assert_eq(reader->sched.planned_tokens, 32);
+    world_step(&w);
+    cr_assert_eq(reader->sched.planned_tokens, 128);
+    cr_assert(world_deinit(&w), "%s", w.broken.text);
+}
+
 Test(sched, a_higher_class_is_urgent_until_a_step_of_the_lower_one_was_abandoned_for_it)
 {
     begin(8, 100);

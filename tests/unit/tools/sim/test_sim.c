@@ -197,7 +197,7 @@ Test(sim, without_the_two_rules_of_the_worker_it_would_take_longer)
                     0.99);
 
     cr_assert_gt(neither, 2 * idle, "%f against %f s", neither, idle);
-    cr_assert_lt(both, 1.35 * idle, "%f against %f s", both, idle);
+    cr_assert_lt(both, 1.15 * idle, "%f against %f s", both, idle);
 }
 
 Test(sim, a_class_that_is_pushed_aside_again_and_again_still_gets_on)
