@@ -2,6 +2,9 @@
 #include "engine/backend/cpu.h"
 #include <assert.h>
 
+/* Multiplications that one core does in about 1.5 us: as long as it can take until another one has seen that there is work. */
+enum { ALONE_MACS = 100000 };
+
 struct rows_job {
     struct rows rows;
     void (*row)(void *context, uint32_t row, void *scratch);
@@ -76,6 +79,7 @@ void cpu_multiply(const struct cpu *c, const struct cpu_product *products, size_
 {
     struct products_job j = { .k = c->k };
     uint32_t n_tasks = 0;
+    uint64_t macs = 0;
 
     assert(n <= CPU_PRODUCTS_MAX);
     for (size_t i = 0; i < n; i++) {
@@ -85,6 +89,7 @@ void cpu_multiply(const struct cpu *c, const struct cpu_product *products, size_
         j.step[j.n] = task_rows(c, p);
         j.first[j.n++] = n_tasks;
         n_tasks += (p->r1 - p->r0 + j.step[j.n - 1] - 1) / j.step[j.n - 1];
+        macs += (uint64_t)(p->r1 - p->r0) * (p->k1 - p->k0) * p->rows.n;
     }
-    pool_run(c->pool, run_product, &j, n_tasks);
+    (macs < ALONE_MACS ? pool_run_alone : pool_run)(c->pool, run_product, &j, n_tasks);
 }

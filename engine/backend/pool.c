@@ -152,13 +152,19 @@ uint32_t pool_threads(const struct pool *p)
     return p->n_threads;
 }
 
+void pool_run_alone(struct pool *p, void (*task)(void *context, uint32_t i, void *scratch),
+                    void *context, uint32_t n_tasks)
+{
+    for (uint32_t i = 0; i < n_tasks; i++)
+        task(context, i, p->member[0].scratch);
+}
+
 void pool_run(struct pool *p, void (*task)(void *context, uint32_t i, void *scratch), void *context,
               uint32_t n_tasks)
 {
     assert(n_tasks <= POOL_TASKS_MAX);
     if (n_tasks <= 1 || p->n_threads == 1) {
-        for (uint32_t i = 0; i < n_tasks; i++)
-            task(context, i, p->member[0].scratch);
+        pool_run_alone(p, task, context, n_tasks);
         return;
     }
     const uint64_t generation = (atomic_load(&p->ticket) >> 2 * COUNT_BITS) + 1;

@@ -31,3 +31,7 @@ uint32_t pool_threads(const struct pool *p);
  */
 void pool_run(struct pool *p, void (*task)(void *context, uint32_t i, void *scratch), void *context,
               uint32_t n_tasks);
+
+/** pool_run_alone() - as pool_run(), in the calling thread: for less work than telling the others costs. */
+void pool_run_alone(struct pool *p, void (*task)(void *context, uint32_t i, void *scratch),
+                    void *context, uint32_t n_tasks);
