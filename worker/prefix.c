@@ -143,7 +143,10 @@ uint32_t prefix_use(struct prefix_cache *c, struct seq *s)
     }
     LIST_EACH(e, &c->entries, struct entry, node)
     e->tried = false;
-    if (lost > had + PREFIX_LEAST && lost > s->snapshot_at) s->snapshot_at = lost;
+    if (lost > had + PREFIX_LEAST && (lost > s->snapshot_at || s->snapshot_guess)) {
+        s->snapshot_at = lost;
+        s->snapshot_guess = false;
+    }
     if (s->snapshot_at <= had) s->snapshot_at = 0;
     return had;
 }
@@ -162,9 +165,12 @@ static void drop_shorter(struct prefix_cache *c, const struct entry *longer)
     }
 }
 
-static void add(struct prefix_cache *c, struct entry *e)
+static void add(struct prefix_cache *c, struct entry *e, bool guess)
 {
-    list_push_front(&c->entries, &e->node);
+    if (guess)
+        list_push_back(&c->entries, &e->node); /* as the least recently used one */
+    else
+        list_push_front(&c->entries, &e->node);
     c->n++;
     if (!e->snapshot) drop_shorter(c, e);
     if (c->n > PREFIX_ENTRIES_MAX) (void)prefix_drop(c);
@@ -188,7 +194,7 @@ void prefix_keep(struct prefix_cache *c, struct seq *s)
     s->tokens = NULL;
     s->span = NULL;
     s->n_spans = 0;
-    add(c, e);
+    add(c, e, false);
 }
 
 void prefix_snapshot(struct prefix_cache *c, struct seq *s)
@@ -208,5 +214,5 @@ void prefix_snapshot(struct prefix_cache *c, struct seq *s)
     }
     memcpy(e->tokens, s->tokens, n * sizeof(*e->tokens));
     memcpy(e->span, s->span, s->n_spans * sizeof(*e->span));
-    add(c, e);
+    add(c, e, s->snapshot_guess);
 }

@@ -6,7 +6,8 @@
  * Isolation: an entry is found by its owner only. Prompts that policy marks as shareable have an owner of their own in
  * common (PREFIX_EVERYBODY), and find nothing else. So neither contents nor time tell one owner what another one asked.
  *
- * Memory: entries hold pages that no sequence needs. When one does, the least recently used entry is dropped.
+ * Memory: entries hold pages that no sequence needs. When one does, the least recently used entry is dropped; before that,
+ * guesses (seq.snapshot_guess) that were never used.
  */
 #pragma once
 #include "worker/seq.h"

@@ -10,6 +10,8 @@
 #include "engine/token/tools.h"
 #include "worker/turns.h"
 
+enum { RAW_LONG = 256 }; /* tokens of a raw prompt of which most is kept for others */
+
 static int refuse(Hearth__ErrorCode *ret_code, Hearth__ErrorCode code)
 {
     *ret_code = code;
@@ -117,7 +119,8 @@ static int check_length(const struct seq_model *m, struct seq *s,
 
 /*
  * Many requests of one app begin with the same system text and tools: they are worth an entry of its own in the prefix cache. Where it
- * ends in the prompt is found by rendering it alone: the first tokens that both have.
+ * ends in the prompt is found by rendering it alone: the first tokens that both have. A long raw prompt says nothing of its parts; most
+ * of it is kept, for others that end otherwise. The first of them shows where they part, and leaves an entry there (prefix_use()).
  */
 static int plan_snapshot(const struct seq_model *m, struct seq *s,
                          const Hearth__Worker__SeqOpen *open, const int *fds, size_t n_fds)
@@ -126,6 +129,10 @@ static int plan_snapshot(const struct seq_model *m, struct seq *s,
     Hearth__ErrorCode code;
 
     const size_t system = open->n_turns > 0 && open->turns[0]->role == HEARTH__ROLE__ROLE_SYSTEM;
+    if (open->raw && s->n_prompt >= RAW_LONG) {
+        s->snapshot_at = s->n_prompt - s->n_prompt / 8;
+        s->snapshot_guess = true;
+    }
     if (open->raw || open->n_turns == system || system + s->tools.n == 0) return 0;
     CLEANUP(freep) uint32_t *tokens = malloc(s->n_max * sizeof(*tokens));
     struct turns_out out = { .tools = tool_lines(s), .tokens = tokens, .max = s->n_max };

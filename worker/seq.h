@@ -46,6 +46,7 @@ struct seq {
     uint32_t n_spans;
     bool unnoted;         /* memory was short: span does not tell all that were processed */
     uint32_t snapshot_at; /* keep a prefix of so many tokens when they are processed; 0: none */
+    bool snapshot_guess;  /* nobody has asked for that one yet: it is the first to be dropped */
     uint32_t n_out_max;   /* most tokens of the answer */
     struct sampler_config sampling;
     struct answer answer;

@@ -57,6 +57,12 @@ class Service(TestCase):
         g = self.play("[run]\nseconds = 100\n[group a]\nclients = 1\nrequests = 7\nprompt = 120\nprefix = 100\noutput = 2\n")["a"]
         self.assertGreater(g["cached_tokens"], g["prompt_tokens"] // 2)
 
+    def test_what_long_prompts_have_in_common_is_computed_once(self):
+        """Also in a model whose windows (16 tokens) have moved on: the second request finds most of it, the third all."""
+        house = self.own_house("basic")
+        g = self.play("[run]\nseconds = 100\n[group a]\nclients = 1\nrequests = 3\nprompt = 300\nprefix = 280\noutput = 2\n", house)["a"]
+        self.assertGreater(g["cached_tokens"], 250 + 275)
+
     def test_apps_can_be_users_of_their_own(self):
         if os.getuid() != 0:
             self.skipTest("needs root")

@@ -163,6 +163,23 @@ Test(prefix, a_snapshot_serves_what_the_window_has_left)
     seq_free(q);
 }
 
+Test(prefix, a_snapshot_that_nobody_asked_for_is_the_first_to_go)
+{
+    const struct seq_run_ask ask = { .text = "zero " LONG_TEXT, .max_tokens = 1 };
+    struct seq_run_answer a;
+    struct seq *q = NULL;
+
+    (void)ask_as(1, false, LONG_TEXT, &a);
+    (void)seq_run_new(&model, &ask, 1, &q, NULL);
+    seq_run_steps(&model, &q, 1, 16, &a);
+    q->snapshot_guess = true;
+    prefix_snapshot(&cache, q);
+    seq_free(q);
+    cr_assert_eq(cache.n, 2);
+    cr_assert(prefix_drop(&cache));
+    cr_assert_gt(ask_as(1, false, LONG_TEXT, &a), 0, "the older one is still there");
+}
+
 Test(prefix, where_the_window_has_moved_on_a_snapshot_is_asked_for)
 {
     struct seq_run_answer a;
