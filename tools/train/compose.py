@@ -19,7 +19,7 @@ HEAVY = {"navigate": 3, "call": 3, "message_send": 4, "reminder_add": 3, "alarm_
 ANSWERS = ("weather", "vehicle_status", "nav_eta", "nav_traffic", "timer_left", "message_read", "reminder_list")  # tools that answer
 NOT_KNOWN = {"name": {"e": "I don't know who that is.", "k": "누구인지 아직 몰라요."},
              "place": {"e": "I don't know where that is.", "k": "어디인지 아직 몰라요."}}
-RENAMED = 0.4  # of the groups of training
+RENAMED = 0.25  # of the groups of training
 HALVES = 0.15  # of the groups of training: commands of which the tools of one half are there, and nothing else
 AFFIXES = "my car do new x the go hq one v2 ba kor tu mi set run app our on up".split()
 SKY = (("sunny", "Sunny", "맑음"), ("cloudy", "Cloudy", "흐림"), ("rain", "Rain", "비"), ("snow", "Snow", "눈"), ("wind", "Windy", "바람"))
@@ -69,7 +69,7 @@ class Composer:
     def personal(self, slot, lang, facts):
         """A name or place by what it is to the user: "my wife". The value is None if the facts do not have it."""
         kind = {"name": "relation", "place": "spot"}.get(slot)
-        if not kind or facts is None or self.rng.random() > (0.45 if facts else 0.1):
+        if not kind or facts is None or self.rng.random() > ((0.6 if self.split == "train" else 0.45) if facts else 0.1):
             return None
         if facts and self.rng.random() < 0.85:
             own = [x for x in self.values.closed[kind] if x[0] in facts]
@@ -383,6 +383,8 @@ class Composer:
                 names[key] = (re.sub("^my ", "", e[0]), ko[0])
         style = r.choice((0, 0, 1, 2, 2, 4)) if self.split == "train" else 3
         mark = r.choice((" | ", " / ", "/", " > ", " ~ ", " :: ", ", ", "; "))
+        if self.split == "train" and r.random() < 0.6:
+            mark = r.choice((" -> ", " => ", " -- ", " : ", ":", "=", " * ", " + ", " _ ", " >> ", " is ", " | - | ", " . "))
         parts = []
         for key, value in f.items():
             n = names[key][lang == "k"]

@@ -123,6 +123,23 @@ def levels(config):
     return {k: {"width": [v["width"]] * n, "skip": v["skip"]} for k, v in config["levels"].items()}
 
 
+def write(path, model, config, sp, kind):
+    """@model, its levels and vocabulary as a file. @kind: a gguf type for the matrices that are quantised."""
+    w = gguf.GGUFWriter(path, "gemma3n")
+    w.add_name("hearth-mini")
+    w.add_license("Apache-2.0")
+    add_config(w, model.config)
+    add_levels(w, config)
+    add_tokenizer(w, sp)
+    for name, t in tensors(model):
+        x, type_ = stored(name, np.ascontiguousarray(t), kind)
+        w.add_tensor(name, x, raw_dtype=type_)
+    w.write_header_to_file()
+    w.write_kv_data_to_file()
+    w.write_tensors_to_file()
+    w.close()
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("checkpoint")
@@ -136,20 +153,7 @@ def main():
     model = net.build(config, sp.GetPieceSize())
     weights = torch.load(a.checkpoint, map_location="cpu")["model" if a.last else "mean"]
     model.load_state_dict({k: v for k, v in weights.items() if k != "lm_head.weight"}, strict=False)  # tied to the embedding
-    kind = gguf.GGMLQuantizationType[a.type]
-    w = gguf.GGUFWriter(a.out, "gemma3n")
-    w.add_name("hearth-mini")
-    w.add_license("Apache-2.0")
-    add_config(w, model.config)
-    add_levels(w, config)
-    add_tokenizer(w, sp)
-    for name, t in tensors(model):
-        x, type_ = stored(name, np.ascontiguousarray(t), kind)
-        w.add_tensor(name, x, raw_dtype=type_)
-    w.write_header_to_file()
-    w.write_kv_data_to_file()
-    w.write_tensors_to_file()
-    w.close()
+    write(a.out, model, config, sp, gguf.GGMLQuantizationType[a.type])
 
 
 if __name__ == "__main__":

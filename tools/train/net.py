@@ -26,7 +26,7 @@ def build(c, vocab, seed=1):
     m = c["model"]
     cfg = Gemma3nTextConfig(
         vocab_size=vocab, vocab_size_per_layer_input=vocab, pad_token_id=0, eos_token_id=1, bos_token_id=2, attn_implementation="eager",
-        layer_types=["full_attention" if (i + 1) % 5 == 0 else "sliding_attention" for i in range(m["num_hidden_layers"])],
+        layer_types=["full_attention" if i in c["full_attention"] else "sliding_attention" for i in range(m["num_hidden_layers"])],
         **{**m, "intermediate_size": [m["intermediate_size"]] * m["num_hidden_layers"]})
     model = Gemma3nForCausalLM(cfg).float()
     start(model, seed)
