@@ -2,7 +2,7 @@
 #include "engine/backend/cpu.h"
 #include <assert.h>
 
-/* Multiplications that one core does in about 1.5 us: as long as it can take until another one has seen that there is work. */
+/* Fewer multiplications than that are done before another core has seen that there is work (docs/PERFORMANCE.md). */
 enum { ALONE_MACS = 100000 };
 
 struct rows_job {

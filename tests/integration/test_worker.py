@@ -12,7 +12,7 @@ import worker_pb2 as wpb
 from client import HEADER, PATIENCE_S, frame, pb
 from house import MODELS, WORKER
 
-QUIET_S = 0.5  # a step of the tiny model takes a thousandth of that
+QUIET_S = 0.5  # far longer than a step of the tiny model
 
 
 class Worker:

@@ -16,7 +16,7 @@ import torch
 import export
 import net
 
-AGAIN = 0.3  # of a norm's weights in a layer that is taken again; 0 would compute what it did, and 1 disturbs it
+AGAIN = 0.3  # of a norm's weights in a layer that is taken again: it changes little of what is there
 AFTER = ("post_attention_layernorm", "post_feedforward_layernorm", "post_laurel_norm", "post_per_layer_input_norm")
 
 

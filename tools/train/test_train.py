@@ -112,9 +112,9 @@ class Conversations(unittest.TestCase):
         renamed = {}
         for split in grammar.SPLITS:
             c = compose.Composer(split, 3)
-            renamed[split] = [row for row in (c.conversation() for _ in range(100)) if "renamed" in row]
+            renamed[split] = [row for row in (c.conversation() for _ in range(200)) if "renamed" in row]
         self.assertEqual((renamed["dev"], renamed["test"]), ([], []))
-        self.assertGreater(len(renamed["train"]), 10)
+        self.assertGreater(len(renamed["train"]), 20)
         for row in renamed["train"]:
             self.assertEqual(list(row["renamed"]), row["tools"])
             self.assertLessEqual(set(row["renamed"].values()), set(grammar.tools()))
