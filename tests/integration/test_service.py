@@ -61,7 +61,7 @@ class Service(TestCase):
         """Also in a model whose windows (16 tokens) have moved on: the second request finds most of it, the third all."""
         house = self.own_house("basic")
         g = self.play("[run]\nseconds = 100\n[group a]\nclients = 1\nrequests = 3\nprompt = 300\nprefix = 280\noutput = 2\n", house)["a"]
-        self.assertGreater(g["cached_tokens"], 250 + 275)
+        self.assertGreater(g["cached_tokens"], g["prompt_tokens"] // 2)
 
     def test_apps_can_be_users_of_their_own(self):
         if os.getuid() != 0:
