@@ -350,7 +350,8 @@ static uint32_t add_rows(struct engine *e, const struct engine_item *it, uint32_
                                   .kv = &it->seq->kv,
                                   .level = it->level,
                                   .want = it->want == ENGINE_WANT_ALL ||
-                                          (it->want == ENGINE_WANT_LAST && i + 1 == it->n) };
+                                          (it->want == ENGINE_WANT_LAST && i + 1 == it->n),
+                                  .allow = it->allow };
     return n;
 }
 

@@ -125,7 +125,9 @@ struct engine_item {
     uint32_t n;             /* > 0; the length then stays within the context */
     const struct level *level;
     enum engine_want want; /* logits of which of the tokens */
-    bool starved;          /* out: left out, because no KV page was free */
+    const uint64_t *
+        allow; /* [(vocab + 63) / 64] with ENGINE_WANT_LAST: the tokens (bit id % 64 of [id / 64]) that may follow; the others' logits are -infinity, and the head is not computed for them. NULL: all may */
+    bool starved; /* out: left out, because no KV page was free */
 };
 
 /**

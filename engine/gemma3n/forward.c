@@ -68,6 +68,7 @@ static void lay_out(struct forward *f, struct arena *a, const struct config *c,
     f->stride_p = up32(c->ple_width);
     f->half = c->head_size / 2;
     f->at_all = take(a, R * sizeof(uint16_t));
+    f->allow = take(a, R * sizeof(*f->allow));
     f->at_active = take(a, R * sizeof(uint16_t));
     f->at_some = take(a, R * sizeof(uint16_t));
     for (int s = 0; s < (n3 ? CONFIG_STREAMS : 1); s++)
@@ -173,34 +174,81 @@ static void embed_row(void *context, uint32_t i, void *scratch)
 struct head_job {
     const struct forward *f;
     float *logits;
+    uint32_t first, n; /* tokens of the part, in each wanted row */
 };
 
 enum { CAP_VALUES = 16384 }; /* of one task */
 
+static uint32_t cap_tasks(uint32_t n)
+{
+    return (n + CAP_VALUES - 1) / CAP_VALUES;
+}
+
 static void cap_task(void *context, uint32_t i, void *scratch)
 {
     const struct head_job *j = context;
-    const size_t total = (size_t)j->f->n_want * j->f->p.weights->vocab,
-                 from = (size_t)i * CAP_VALUES;
-    const size_t n = total - from < CAP_VALUES ? total - from : CAP_VALUES;
+    const uint32_t row = i / cap_tasks(j->n), at = i % cap_tasks(j->n) * CAP_VALUES;
+    const uint32_t n = j->n - at < CAP_VALUES ? j->n - at : CAP_VALUES;
+    float *part = j->logits + (size_t)row * j->f->p.weights->vocab + j->first + at;
 
     (void)scratch;
-    j->f->p.cpu.k->softcap(j->logits + from, j->f->p.config->softcap, (uint32_t)n);
+    j->f->p.cpu.k->softcap(part, j->f->p.config->softcap, n);
 }
 
-/* f->norm rows [0, n_want) times the head */
+/* f->norm rows [0, n_want) times @n parts of the head: tokens [r0, r1) of each. */
+static void head_parts(struct forward *f, struct cpu_product *part, size_t n, float *logits)
+{
+    cpu_multiply(&f->p.cpu, part, n);
+    for (size_t i = 0; i < n && f->p.config->softcap > 0; i++) {
+        struct head_job j = { f, logits, part[i].r0, part[i].r1 - part[i].r0 };
+        cpu_tasks(&f->p.cpu, cap_tasks(j.n) * f->n_want, cap_task, &j);
+    }
+}
+
+/* Whether any of the wanted rows may have one of the tokens of tile @t. */
+static bool tile_wanted(const struct forward *f, uint32_t t)
+{
+    const uint32_t first = t * MATRIX_TILE;
+
+    for (uint32_t i = 0; i < f->n_want; i++)
+        if (!f->allow[i] || f->allow[i][first / 64] >> first % 64 & ((1u << MATRIX_TILE) - 1))
+            return true;
+    return false;
+}
+
+/* The tokens that a row may not have are impossible. */
+static void forbid(const struct forward *f, float *logits)
+{
+    const uint32_t vocab = f->p.weights->vocab;
+
+    for (uint32_t i = 0; i < f->n_want; i++, logits += vocab)
+        for (uint32_t id = 0; f->allow[i] && id < vocab; id++)
+            if (!(f->allow[i][id / 64] >> id % 64 & 1)) logits[id] = -INFINITY;
+}
+
+/* The logits of the wanted rows: runs of tiles that any of them may have. */
 static void head(struct forward *f, float *logits)
 {
     const struct weights *w = f->p.weights;
     const struct rows rows = { f->at_all, f->n_want };
-    const struct cpu_product p = cpu_product(&w->head, &f->norm, logits, w->vocab, rows);
-    struct head_job j = { f, logits };
+    const uint32_t tiles = (w->vocab + MATRIX_TILE - 1) / MATRIX_TILE;
+    struct cpu_product part[CPU_PRODUCTS_MAX];
+    size_t n = 0;
 
-    cpu_multiply(&f->p.cpu, &p, 1);
-    if (f->p.config->softcap > 0) {
-        const size_t n = (size_t)f->n_want * w->vocab;
-        cpu_tasks(&f->p.cpu, (uint32_t)((n + CAP_VALUES - 1) / CAP_VALUES), cap_task, &j);
+    for (uint32_t t = 0; t < tiles; t++) {
+        const uint32_t begin = t;
+        while (t < tiles && tile_wanted(f, t))
+            t++;
+        if (t == begin) continue;
+        part[n] = cpu_product(&w->head, &f->norm, logits, w->vocab, rows);
+        part[n].r0 = begin * MATRIX_TILE;
+        part[n++].r1 = t < tiles ? t * MATRIX_TILE : w->vocab;
+        if (n < CPU_PRODUCTS_MAX) continue;
+        head_parts(f, part, n, logits);
+        n = 0;
     }
+    if (n > 0) head_parts(f, part, n, logits);
+    forbid(f, logits);
 }
 
 int forward_step(struct forward *f, const struct forward_row *rows, uint32_t n, float *logits)
@@ -213,7 +261,7 @@ int forward_step(struct forward *f, const struct forward_row *rows, uint32_t n, 
     f->all = (struct rows){ f->at_all, n };
     for (uint32_t i = 0; i < n; i++) {
         assert(rows[i].token < f->p.weights->vocab);
-        f->n_want += rows[i].want;
+        if (rows[i].want) f->allow[f->n_want++] = rows[i].allow;
     }
     cpu_rows(&f->p.cpu, f->all, embed_row, f);
     const int r = f->p.config->arch == CONFIG_GEMMA3 ? gemma3_layers(f) : text_layers(f);

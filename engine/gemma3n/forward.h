@@ -21,6 +21,8 @@ struct forward_row {
     const struct kv_table *kv; /* with a page for this position; borrowed for the step */
     const struct level *level;
     bool want; /* logits of this row */
+    const uint64_t *
+        allow; /* of a wanted row: bit id % 64 of [id / 64] for the only tokens that are of interest, or NULL: all; borrowed for the step */
 };
 
 /* What a test may look at: tensor @name after layer @layer, row @row of the batch, [n]. */
@@ -59,7 +61,8 @@ size_t forward_bytes(const struct config *c, const struct weights *w, uint32_t r
 /**
  * forward_step() - process rows [0, n); their KV is written, kv_table_advance() is the caller's
  * Rows of one sequence must be in order of position and follow what its table holds.
- * @logits: [number of wanted rows, vocab] f32 after the softcap, in the order of the rows.
+ * @logits: [number of wanted rows, vocab] f32 after the softcap, in the order of the rows; -infinity where forward_row.allow has no bit.
+ * Of the head only those tiles are computed that a wanted row has a bit in.
  * Layers that make no KV run only for wanted rows: nothing else would see their results.
  * Return: 0, FORWARD_E_STOPPED (forward_stop() said so; what it has written is not to be used), -errno of reading the
  * per-layer-embedding table.

@@ -15,6 +15,7 @@ struct forward {
     struct rows active;                     /* those that run the present layer */
     uint32_t layer;                         /* the present one */
     uint16_t *at_all, *at_active, *at_some; /* [rows_max] each */
+    const uint64_t **allow;                 /* [n_want] of the wanted rows */
     void *memory;                           /* everything below */
     size_t memory_bytes;
     struct rope rope[WORK_KINDS];
