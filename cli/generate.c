@@ -275,10 +275,6 @@ static int run(const struct args *a, const struct hearth_request *q, bool raw)
     if (a->stats) generate_stats(&c.end, answer.seed);
     if (r == TALK_OK && c.end.finish == HEARTH_FINISH_LENGTH && !a->json && out_is_terminal(stderr))
         out_note("[cut here: --max-tokens or the model's context is used up]");
-    if (r == TALK_OK && c.end.finish == HEARTH_FINISH_BAD_CALL && !a->json) {
-        out_error("the model began a call of a tool that makes no sense; ask in other words");
-        r = TALK_FAILED;
-    }
     json_decref(answer.calls);
     buf_deinit(&answer.text);
     buf_deinit(&answer.ids);

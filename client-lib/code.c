@@ -6,9 +6,9 @@
 _Static_assert((int)HEARTH_E_INTERNAL == (int)HEARTH__ERROR_CODE__ERROR_INTERNAL, "codes");
 _Static_assert((int)HEARTH_E_BAD_MODEL == (int)HEARTH__ERROR_CODE__ERROR_BAD_MODEL, "codes");
 _Static_assert((int)HEARTH_E_DEADLINE == (int)HEARTH__ERROR_CODE__ERROR_DEADLINE, "codes");
+_Static_assert((int)HEARTH_FINISH_CANCELLED == (int)HEARTH__FINISH__FINISH_CANCELLED, "finishes");
 _Static_assert((int)HEARTH_ROLE_TOOL == (int)HEARTH__ROLE__ROLE_TOOL, "roles");
 _Static_assert((int)HEARTH_CLASS_REALTIME == (int)HEARTH__CLASS__CLASS_REALTIME, "classes");
-_Static_assert((int)HEARTH_FINISH_BAD_CALL == (int)HEARTH__FINISH__FINISH_BAD_CALL, "finishes");
 _Static_assert((int)HEARTH_STATE_DRAINING == (int)HEARTH__STATE__STATE_DRAINING, "states");
 
 const char *hearth_code_name(int code)

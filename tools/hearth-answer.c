@@ -10,6 +10,8 @@
 #include <time.h>
 #include "base/cleanup.h"
 #include "engine/engine.h"
+#include "engine/token/call_mask.h"
+#include "engine/token/chat.h"
 
 enum { EXIT_USAGE = 2, PROMPT_MAX = 1 << 15, ANSWER_MAX = 4096 };
 
@@ -24,17 +26,29 @@ struct answer {
     uint32_t n_ids, n_cached; /* of a prompt; the first of them that count as cached */
     uint32_t made[ANSWER_MAX], n_made;
     float *logits; /* [vocab] */
+
+    struct chat chat;
+    struct call_mask *calls; /* of a model that calls tools, else NULL */
+    struct tools
+        *tools; /* of this prompt: its calls fit one of them; NULL: they are as they come */
+    struct call_form call;
+    bool in_call;
+    uint64_t *allow; /* [(vocab + 63) / 64] tokens that may follow in a call */
     double prefill_ms, total_ms;
 };
 
 static const char help[] =
     "usage: hearth-answer MODEL.gguf [OPTION ...] < PROMPTS\n"
     "\n"
-    "Reads a JSON object per line, {\"ids\": [...], \"cached\": n}: the tokens of a prompt, bos "
-    "included,\n"
-    "and how many of them (default 0) are processed before the time begins, as if a prefix cache "
-    "had\n"
-    "them. Prints for each a line {\"ids\": [...], \"prefill_ms\": x, \"total_ms\": y}: the most "
+    "Reads a JSON object per line, {\"ids\": [...], \"cached\": n, \"tools\": [...]}: the tokens "
+    "of "
+    "a\n"
+    "prompt, bos included; how many of them (default 0) are processed before the time begins, as "
+    "if a\n"
+    "prefix cache had them; and, if calls are to be held to the form, the tools of the prompt, as "
+    "an\n"
+    "app offers them. Prints for each a line {\"ids\": [...], \"prefill_ms\": x, \"total_ms\": y}: "
+    "the most "
     "probable\n"
     "tokens that follow, up to a token that ends an answer, which is not printed.\n"
     "\n"
@@ -96,6 +110,27 @@ static int take_cached(struct answer *a, const json_t *n)
     return 0;
 }
 
+/* The tools that calls are held to, if the line has them. */
+static int take_tools(struct answer *a, const json_t *list)
+{
+    struct reason why = { "" };
+    const json_t *v;
+    size_t i;
+    int r = 0;
+
+    a->tools = tools_free(a->tools);
+    a->in_call = false;
+    if (!list) return 0;
+    if (!a->calls) return bad_line("it has \"tools\", which this model was not trained to call");
+    a->tools = tools_new();
+    json_array_foreach(list, i, v)
+    {
+        CLEANUP(freep) char *text = json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY);
+        if (r == 0) r = a->tools && text ? tools_add(a->tools, text, strlen(text), &why) : -ENOMEM;
+    }
+    return r == 0 ? 0 : bad_line(r < 0 ? strerror(-r) : why.text);
+}
+
 static int take_prompt(struct answer *a, const char *line, size_t n)
 {
     json_error_t e;
@@ -104,6 +139,7 @@ static int take_prompt(struct answer *a, const char *line, size_t n)
 
     if (status == 0) status = take_ids(a, json_object_get(o, "ids"));
     if (status == 0) status = take_cached(a, json_object_get(o, "cached"));
+    if (status == 0) status = take_tools(a, json_object_get(o, "tools"));
     json_decref(o);
     return status;
 }
@@ -112,6 +148,8 @@ static int step(struct answer *a, struct engine_seq *seq, const uint32_t *ids, u
                 enum engine_want want)
 {
     struct engine_item item = { .seq = seq, .tokens = ids, .n = n, .level = a->at, .want = want };
+
+    if (a->in_call) item.allow = a->allow;
     const int r = engine_step(a->e, &item, 1, a->logits);
 
     if (r < 0) return fail(a->model, strerror(-r));
@@ -140,6 +178,20 @@ static int prefill(struct answer *a, struct engine_seq *seq, uint32_t at, uint32
     return 0;
 }
 
+/* Token @id was appended: what may follow it in a call? */
+static void follow_call(struct answer *a, uint32_t id)
+{
+    if (!a->tools) return;
+    if (id == a->chat.call && !a->in_call) {
+        a->call = call_form_begin(a->tools);
+        a->in_call = true;
+    } else if (a->in_call) {
+        (void)call_mask_push(a->calls, &a->call, id);
+        a->in_call = !call_form_done(&a->call);
+    }
+    if (a->in_call) call_mask_fill(a->calls, &a->call, a->allow);
+}
+
 /* The answer to the prompt in a->id, into a->made. */
 static int generate(struct answer *a, struct engine_seq *seq)
 {
@@ -154,6 +206,7 @@ static int generate(struct answer *a, struct engine_seq *seq)
         const uint32_t id = best_of(a->logits, vocab);
         if (vocab_is_stop(engine_vocab(a->e), id)) break;
         a->made[a->n_made++] = id;
+        follow_call(a, id);
         if (a->n_made < a->max && step(a, seq, &id, 1, ENGINE_WANT_LAST) != 0) return 1;
     }
     a->total_ms = now_ms() - begin;
@@ -185,7 +238,8 @@ static int run(struct answer *a)
 
     a->id = calloc(PROMPT_MAX, sizeof(*a->id));
     a->logits = calloc(engine_info(a->e)->vocab, sizeof(*a->logits));
-    if (!a->id || !a->logits) return fail("prompts", strerror(ENOMEM));
+    a->allow = calloc((engine_info(a->e)->vocab + 63) / 64, sizeof(*a->allow));
+    if (!a->id || !a->logits || !a->allow) return fail("prompts", strerror(ENOMEM));
     while (status == 0 && (got = getline(&line, &size, stdin)) > 0)
         status = answer_line(a, line, (size_t)got);
     return status == 0 && ferror(stdin) ? fail("standard input", strerror(errno)) : status;
@@ -272,15 +326,20 @@ int main(int argc, char **argv)
     if (status != 0) return status;
     CLEANUP(closep) int fd = open(a.model, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return fail(a.model, strerror(errno));
-    const int r = engine_open(fd, &a.engine, &why, &a.e);
+    int r = engine_open(fd, &a.engine, &why, &a.e);
+    if (r == 0) r = chat_init(&a.chat, engine_file(a.e), engine_vocab(a.e), &why);
+    if (r == 0 && a.chat.form == CHAT_FORM_TOOLS) r = call_mask_new(engine_vocab(a.e), &a.calls);
     if (r != 0) return fail(a.model, r < 0 ? strerror(-r) : why.text);
     if (a.levels) status = add_levels(&a);
     if (status == 0 && !(a.at = level_find(engine_levels(a.e), a.level)))
         status = fail(a.level, "no such level");
     if (status == 0) status = run(&a);
     if (fflush(stdout) != 0 && status == 0) status = fail("standard output", strerror(errno));
+    tools_free(a.tools);
+    call_mask_free(a.calls);
     engine_free(a.e);
     free(a.id);
     free(a.logits);
+    free(a.allow);
     return status;
 }

@@ -38,8 +38,7 @@ static int take_sampling(const struct seq_model *m, struct seq *s, const Hearth_
 
 static struct gguf_string tool_lines(const struct seq *s)
 {
-    return (struct gguf_string){ s->tools.n ? (const char *)buf_front(&s->tools) : NULL,
-                                 s->tools.n };
+    return s->tools ? tools_lines(s->tools) : (struct gguf_string){ NULL, 0 };
 }
 
 static int take_tools(const struct seq_model *m, struct seq *s, const Hearth__Worker__SeqOpen *open,
@@ -50,9 +49,13 @@ static int take_tools(const struct seq_model *m, struct seq *s, const Hearth__Wo
                                   : "this model was not trained to call tools: leave them out");
         return refuse(ret_code, HEARTH__ERROR_CODE__ERROR_UNSUPPORTED);
     }
+    if (open->n_tools == 0) return 0;
+    s->tools = tools_new();
+    s->allow = calloc((engine_info(m->engine)->vocab + 63) / 64, sizeof(*s->allow));
+    if (!s->tools || !s->allow) return err_raise(-ENOMEM);
     for (size_t i = 0; i < open->n_tools; i++) {
-        const int r = tools_line((const char *)open->tools[i]->json.data, open->tools[i]->json.len,
-                                 &s->tools, why);
+        const int r = tools_add(s->tools, (const char *)open->tools[i]->json.data,
+                                open->tools[i]->json.len, why);
         if (r < 0) return err_pass(r);
         if (r > 0) return refuse(ret_code, HEARTH__ERROR_CODE__ERROR_INVALID);
     }
@@ -67,11 +70,22 @@ static int take_stops(const struct seq_model *m, struct seq *s, const Hearth__Wo
     answer_init(&s->answer, engine_vocab(m->engine), !open->raw && chat_leading_space(&m->chat),
                 open->prior_text_bytes);
     if (own) (void)answer_stop(&s->answer, own, strlen(own), NULL);
-    if (s->tools.n > 0) answer_calls(&s->answer, m->chat.call);
+    if (s->tools) answer_calls(&s->answer, m->chat.call);
     for (size_t i = 0; i < open->n_stop; i++)
         if (answer_stop(&s->answer, (const char *)open->stop[i].data, open->stop[i].len, why) != 0)
             return refuse(ret_code, HEARTH__ERROR_CODE__ERROR_INVALID);
     return 0;
+}
+
+/* Token @id was appended to the answer: in a call, what may follow it? */
+static void follow_call(const struct seq_model *m, struct seq *s, uint32_t id)
+{
+    if (!s->answer.in_call) return;
+    if (id == m->chat.call)
+        s->call = call_form_begin(s->tools);
+    else
+        (void)call_mask_push(m->calls, &s->call, id); /* one that may */
+    call_mask_fill(m->calls, &s->call, s->allow);
 }
 
 /* The tokens that an interrupted answer had, and their text, which is not given out again. */
@@ -91,6 +105,7 @@ static int take_prior(const struct seq_model *m, struct seq *s, const Hearth__Wo
         }
         s->tokens[s->n++] = prior->ids[i];
         (void)answer_push(&s->answer, prior->ids[i], text, &n);
+        follow_call(m, s, prior->ids[i]);
     }
     s->n_fixed = s->n;
     return 0;
@@ -133,7 +148,7 @@ static int plan_snapshot(const struct seq_model *m, struct seq *s,
         s->snapshot_at = s->n_prompt - s->n_prompt / 8;
         s->snapshot_guess = true;
     }
-    if (open->raw || open->n_turns == system || system + s->tools.n == 0) return 0;
+    if (open->raw || open->n_turns == system || system + open->n_tools == 0) return 0;
     CLEANUP(freep) uint32_t *tokens = malloc(s->n_max * sizeof(*tokens));
     struct turns_out out = { .tools = tool_lines(s), .tokens = tokens, .max = s->n_max };
     if (!tokens) return err_raise(-ENOMEM);
@@ -180,7 +195,6 @@ int seq_new(const struct seq_model *m, const Hearth__Worker__SeqOpen *open, cons
     s->shareable = open->shareable;
     s->engine = m->engine;
     s->prefix_only = open->prefix_only;
-    buf_init(&s->tools, TOKENIZER_TEXT_MAX / 2);
     s->n_max =
         engine_info(m->engine)->context + 1; /* the last token of an answer is never processed */
     s->tokens = malloc(s->n_max * sizeof(*s->tokens));
@@ -199,7 +213,8 @@ struct seq *seq_free(struct seq *s)
     if (!s) return NULL;
     list_remove(&s->node);
     engine_seq_free(s->kv);
-    buf_deinit(&s->tools);
+    tools_free(s->tools);
+    free(s->allow);
     free(s->tokens);
     free(s->span);
     free(s);
@@ -226,7 +241,8 @@ void seq_item(const struct seq *s, uint32_t most, const struct level *level,
                                  .n = n,
                                  .level = level,
                                  .want = at + n == s->n && !s->prefix_only ? ENGINE_WANT_LAST
-                                                                           : ENGINE_WANT_NONE };
+                                                                           : ENGINE_WANT_NONE,
+                                 .allow = s->answer.in_call ? s->allow : NULL };
 }
 
 void seq_processed(struct seq *s, const struct level *level)
@@ -257,16 +273,12 @@ static void end_answer(struct seq *s, Hearth__Finish finish, struct seq_result *
 /* A call is complete. */
 static void take_call(struct seq *s, struct seq_result *ret)
 {
-    const struct gguf_string lines = tool_lines(s);
-    const struct answer *a = &s->answer;
-
-    if (a->n_call <= sizeof(a->call) &&
-        tools_call(lines.bytes, lines.n, a->call, a->n_call, NULL) == 0) {
-        ret->call = a->call;
-        ret->n_call = a->n_call;
-    } else {
-        end_answer(s, HEARTH__FINISH__FINISH_BAD_CALL, ret);
+    if (s->answer.n_call > sizeof(s->answer.call)) {
+        end_answer(s, HEARTH__FINISH__FINISH_LENGTH, ret);
+        return;
     }
+    ret->call = s->answer.call;
+    ret->n_call = s->answer.n_call;
 }
 
 int seq_sample(const struct seq_model *m, struct seq *s, float *logits, struct seq_result *ret,
@@ -275,7 +287,7 @@ int seq_sample(const struct seq_model *m, struct seq *s, float *logits, struct s
     uint32_t id = 0;
 
     assert(engine_seq_length(s->kv) == s->n && s->n < s->n_max);
-    if (m->chat.form == CHAT_FORM_TOOLS && s->tools.n == 0) logits[m->chat.call] = -INFINITY;
+    if (m->chat.form == CHAT_FORM_TOOLS && !s->tools) logits[m->chat.call] = -INFINITY;
     if (sampler_pick(m->sampler, &s->sampling, logits, s->tokens, s->n, s->n, &id) != 0) {
         reason_set(why, "the model computed no usable number: its file may be damaged");
         return SEQ_E_REFUSED;
@@ -286,14 +298,13 @@ int seq_sample(const struct seq_model *m, struct seq *s, float *logits, struct s
     ret->n_text = 0;
     ret->call = NULL;
     if (vocab_is_stop(engine_vocab(m->engine), id)) {
-        end_answer(
-            s, s->answer.in_call ? HEARTH__FINISH__FINISH_BAD_CALL : HEARTH__FINISH__FINISH_STOP,
-            ret);
+        end_answer(s, HEARTH__FINISH__FINISH_STOP, ret);
         return 0;
     }
     const int r = answer_push(&s->answer, id, ret->text, &ret->n_text);
     if (r == ANSWER_E_STOP) s->finish = HEARTH__FINISH__FINISH_STOP;
     if (r == ANSWER_E_CALL) take_call(s, ret);
+    follow_call(m, s, id);
     if (!s->finish && s->n - s->n_prompt >= s->n_out_max)
         end_answer(s, HEARTH__FINISH__FINISH_LENGTH, ret);
     return 0;

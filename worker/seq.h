@@ -12,6 +12,7 @@
 #include "base/list.h"
 #include "engine/decode/sampler.h"
 #include "engine/engine.h"
+#include "engine/token/call_mask.h"
 #include "engine/token/chat.h"
 #include "worker/answer.h"
 
@@ -23,6 +24,7 @@ struct seq_model {
     struct chat chat;
     struct tokenizer *tokenizer;
     struct sampler *sampler;
+    struct call_mask *calls; /* of a model that calls tools, else NULL */
     struct sampler_config defaults;
 };
 
@@ -50,7 +52,9 @@ struct seq {
     uint32_t n_out_max;   /* most tokens of the answer */
     struct sampler_config sampling;
     struct answer answer;
-    struct buf tools; /* lines of what may be called */
+    struct tools *tools;   /* what may be called; NULL: nothing */
+    struct call_form call; /* in a call: what was made of it */
+    uint64_t *allow;       /* and the tokens that may follow, a bit each */
     bool prefix_only;
     Hearth__Finish finish; /* not UNKNOWN: nothing more comes */
 };
@@ -93,7 +97,7 @@ struct seq_result {
 
 /**
  * seq_sample() - the item wanted logits and was processed: choose the next token and see whether it ends the answer
- * @logits: [vocab], changed. A call that is none of the tools ends the answer with FINISH_BAD_CALL. Return: 0 and @ret; SEQ_E_REFUSED (no token is possible: @why).
+ * @logits: [vocab], changed. A call of more than ANSWER_CALL_MAX bytes is left out and ends the answer with FINISH_LENGTH. Return: 0 and @ret; SEQ_E_REFUSED (no token is possible: @why).
  */
 int seq_sample(const struct seq_model *m, struct seq *s, float *logits, struct seq_result *ret,
                struct reason *why);

@@ -337,6 +337,7 @@ static int open_model(struct serve *s, const Hearth__Worker__Load *job, const in
     const uint32_t n_ids = vocab_size(v) < CONFIG_PLE_VOCAB ? vocab_size(v) : CONFIG_PLE_VOCAB;
     r = tokenizer_new(v, &s->m.tokenizer);
     if (r == 0) r = sampler_new(n_ids, &s->m.sampler);
+    if (r == 0 && s->m.chat.form == CHAT_FORM_TOOLS) r = call_mask_new(v, &s->m.calls);
     if (r < 0) return err_pass(r);
     forbid(v, s->m.chat.call, s->m.sampler);
     s->m.defaults = defaults_of(s->m.chat.form);
@@ -448,6 +449,7 @@ int serve_run(struct link *l, const Hearth__Worker__Load *job, const int *fds, s
     seq_free(q);
     prefix_deinit(&s->prefixes);
     step_deinit(&s->step);
+    call_mask_free(s->m.calls);
     sampler_free(s->m.sampler);
     tokenizer_free(s->m.tokenizer);
     engine_free(s->m.engine);

@@ -101,11 +101,10 @@ enum hearth_class {
 
 enum hearth_finish {
     HEARTH_FINISH_UNKNOWN = 0,
-    HEARTH_FINISH_STOP = 1,   /* the model ended its turn, or a stop text appeared */
-    HEARTH_FINISH_LENGTH = 2, /* max_tokens or the context is used up */
-    HEARTH_FINISH_CANCELLED = 3,
-    HEARTH_FINISH_BAD_CALL =
-        4 /* the model began a call that is none of the offered tools, or no JSON; it is left out */
+    HEARTH_FINISH_STOP = 1, /* the model ended its turn, or a stop text appeared */
+    HEARTH_FINISH_LENGTH =
+        2, /* max_tokens or the context is used up, or 8 KiB by one call; a call that is not complete is left out */
+    HEARTH_FINISH_CANCELLED = 3
 };
 
 enum hearth_state {
@@ -201,8 +200,8 @@ enum hearth_event_type {
     HEARTH_EVENT_END, /* the last event of each request: code, message, retry, retry_after_ms; for an answer that
                                 was made also finish, usage, level, level_reason, model_name */
     HEARTH_EVENT_CALL /* text, text_size: a call that the model makes, whole, {"name": ..., "arguments": {...}} in JSON.
-                         The name is one of the offered tools, the arguments are those of its schema; their types and
-                         values are the model's and must be checked. It comes before the text that the model says of it. */
+                         It fits the schema that was offered, so far as that is looked at (docs/TOOLS.md: names, required, type,
+                         enum, const); all else is the model's and must be checked. It comes before the text that the model says of it. */
 };
 
 /* Everything that it points to is valid until the callback returns. */

@@ -1,16 +1,68 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/token/tools.h"
+#include <errno.h>
 #include <jansson.h>
-#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "engine/token/json_bytes.h"
 
 #define refuse(why, ...) (reason_set((why), __VA_ARGS__), TOOLS_E_INVALID)
+
+struct tools {
+    struct buf lines;
+    struct tools_tool *tool; /* [n] sorted by name */
+    size_t n;
+};
 
 static void json_freep(json_t **j)
 {
     json_decref(*j);
+}
+
+struct tools *tools_new(void)
+{
+    struct tools *t = calloc(1, sizeof(*t));
+
+    if (t) buf_init(&t->lines, TOOLS_LINES_MAX);
+    return t;
+}
+
+static void clear(struct tools_tool *tool)
+{
+    for (size_t a = 0; a < tool->n_arguments; a++) {
+        for (size_t v = 0; v < tool->arguments[a].n_values; v++)
+            free(tool->arguments[a].values[v]);
+        free(tool->arguments[a].values);
+        free(tool->arguments[a].name);
+    }
+    free(tool->arguments);
+    free(tool->name);
+}
+
+struct tools *tools_free(struct tools *t)
+{
+    if (!t) return NULL;
+    for (size_t i = 0; i < t->n; i++)
+        clear(&t->tool[i]);
+    free(t->tool);
+    buf_deinit(&t->lines);
+    free(t);
+    return NULL;
+}
+
+struct gguf_string tools_lines(const struct tools *t)
+{
+    return (struct gguf_string){ t->lines.n ? (const char *)buf_front(&t->lines) : NULL,
+                                 t->lines.n };
+}
+
+const struct tools_tool *tools_sorted(const struct tools *t, size_t *ret_n)
+{
+    *ret_n = t->n;
+    return t->tool;
 }
 
 static bool name_ok(const char *s)
@@ -20,20 +72,6 @@ static bool name_ok(const char *s)
     const size_t n = strlen(s);
 
     return n > 0 && n <= TOOLS_NAME_MAX && strspn(s, letters) == n;
-}
-
-/* The line of the tool @name in @lines, NULL if there is none. @ret_n: its bytes, without the line's end. */
-static const char *find_line(const char *lines, size_t n_lines, const char *name, size_t *ret_n)
-{
-    const size_t n = strlen(name);
-
-    for (const char *end; n_lines > 0; n_lines -= (size_t)(end + 1 - lines), lines = end + 1) {
-        end = memchr(lines, '\n', n_lines);
-        if (!end) return NULL;
-        *ret_n = (size_t)(end - lines);
-        if (*ret_n > n && memcmp(lines, name, n) == 0 && lines[n] == '(') return lines;
-    }
-    return NULL;
 }
 
 static bool is_required(const json_t *required, const char *name)
@@ -86,113 +124,184 @@ static int check_schema(const json_t *tool, const char *name, json_t **ret_prope
     return 0;
 }
 
+/* The bits of a name of JSON Schema's "type"; 0: there is no such one. */
+static unsigned kind_of(const json_t *name)
+{
+    static const struct {
+        const char *name;
+        unsigned kinds;
+    } known[] = {
+        { "string", JSON_BYTES_STRING }, { "integer", JSON_BYTES_INTEGER },
+        { "number", JSON_BYTES_NUMBER }, { "boolean", JSON_BYTES_BOOLEAN },
+        { "null", JSON_BYTES_NULL },     { "array", JSON_BYTES_ARRAY },
+        { "object", JSON_BYTES_OBJECT },
+    };
+
+    for (size_t i = 0; json_is_string(name) && i < sizeof(known) / sizeof(known[0]); i++)
+        if (strcmp(json_string_value(name), known[i].name) == 0) return known[i].kinds;
+    return 0;
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static int take_type(const char *tool, const json_t *type, struct tools_argument *a,
+                     struct reason *why)
+{
+    size_t i;
+    json_t *v;
+
+    a->kinds = json_is_array(type) ? 0 : kind_of(type);
+    json_array_foreach(type, i, v)
+    {
+        const unsigned kind = kind_of(v);
+        a->kinds = kind ? a->kinds | kind : 0;
+        if (!kind) break;
+    }
+    if (a->kinds) return 0;
+    return refuse(why,
+                  "tool '%s': the 'type' of '%s' is none of JSON Schema's, nor a list of them: use "
+                  "string, integer, number, "
+                  "boolean, null, array or object",
+                  tool, a->name);
+}
+
+static int add_value(struct tools_argument *a, const json_t *value)
+{
+    char **more = realloc(a->values, (a->n_values + 1) * sizeof(*more));
+
+    if (!more) return err_raise(-ENOMEM);
+    a->values = more;
+    more[a->n_values] = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+    if (!more[a->n_values]) return err_raise(-ENOMEM);
+    a->n_values++;
+    return 0;
+}
+
+static int take_values(const char *tool, const json_t *property, struct tools_argument *a,
+                       struct reason *why)
+{
+    const json_t *values = json_object_get(property, "enum"),
+                 *only = json_object_get(property, "const");
+    size_t i;
+    json_t *v;
+    int r = 0;
+
+    if (only) return add_value(a, only);
+    if (!values) return 0;
+    if (json_array_size(values) == 0)
+        return refuse(why, "tool '%s': 'enum' of '%s' is no list of values", tool, a->name);
+    json_array_foreach(values, i, v)
+    {
+        r = add_value(a, v);
+        if (r != 0) return err_pass(r);
+    }
+    qsort(a->values, a->n_values, sizeof(*a->values), by_bytes);
+    return 0;
+}
+
+/* What may be said of a property that is no object (true, as JSON Schema has it, or anything): any value fits. */
+static int take_argument(const char *tool, const char *name, const json_t *property,
+                         struct tools_argument *ret, struct reason *why)
+{
+    const json_t *type = json_object_get(property, "type");
+
+    ret->kinds = JSON_BYTES_ANY;
+    ret->name = strdup(name);
+    if (!ret->name) return err_raise(-ENOMEM);
+    int r = type ? take_type(tool, type, ret, why) : 0;
+    if (r == 0) r = take_values(tool, property, ret, why);
+    return r < 0 ? err_pass(r) : r;
+}
+
+static int take_tool(const json_t *tool, const char *name, struct tools_tool *ret,
+                     struct reason *why)
+{
+    json_t *properties = NULL, *required = NULL, *v;
+    const char *key;
+
+    int r = check_schema(tool, name, &properties, &required, why);
+    if (r != 0) return r;
+    ret->name = strdup(name);
+    ret->arguments = calloc(json_object_size(properties) + 1, sizeof(*ret->arguments));
+    if (!ret->name || !ret->arguments) return err_raise(-ENOMEM);
+    json_object_foreach(properties, key, v)
+    {
+        struct tools_argument *a = &ret->arguments[ret->n_arguments++];
+        a->required = is_required(required, key);
+        r = take_argument(name, key, v, a, why);
+        if (r != 0) return r < 0 ? err_pass(r) : r;
+    }
+    return 0;
+}
+
+/* Where @name belongs among the sorted tools. */
+static size_t place_of(const struct tools *t, const char *name)
+{
+    size_t at = 0;
+
+    while (at < t->n && strcmp(t->tool[at].name, name) < 0)
+        at++;
+    return at;
+}
+
 static int put(struct buf *b, const char *text)
 {
     return buf_append(b, text, strlen(text));
 }
 
-int tools_line(const char *json, size_t n, struct buf *lines, struct reason *why)
+static int put_line(struct buf *b, const struct tools_tool *tool)
+{
+    int r = put(b, tool->name);
+
+    if (r == 0) r = put(b, "(");
+    for (size_t i = 0; i < tool->n_arguments && r == 0; i++) {
+        r = put(b, i > 0 ? "," : "");
+        if (r == 0) r = put(b, tool->arguments[i].name);
+        if (r == 0 && !tool->arguments[i].required) r = put(b, "?");
+    }
+    return r == 0 ? put(b, ")\n") : r;
+}
+
+static int insert(struct tools *t, struct tools_tool *tool, struct reason *why)
+{
+    const size_t at = place_of(t, tool->name), lines = t->lines.n;
+    struct tools_tool *more = realloc(t->tool, (t->n + 1) * sizeof(*more));
+
+    if (!more) return err_raise(-ENOMEM);
+    t->tool = more;
+    const int r = put_line(&t->lines, tool);
+    if (r != 0) {
+        t->lines.n = lines;
+        return r < 0 ? err_pass(r) : refuse(why, "the tools are too many to be told to a model");
+    }
+    memmove(more + at + 1, more + at, (t->n++ - at) * sizeof(*more));
+    more[at] = *tool;
+    return 0;
+}
+
+int tools_add(struct tools *t, const char *json, size_t n, struct reason *why)
 {
     json_error_t e;
-    json_t *properties = NULL, *required = NULL, *v;
-    const char *key, *comma = "";
-    size_t n_found;
+    struct tools_tool tool = { 0 };
 
     if (n > TOOLS_JSON_MAX)
         return refuse(why, "a tool has %zu bytes of JSON, at most %d are possible", n,
                       TOOLS_JSON_MAX);
-    CLEANUP(json_freep) json_t *tool = json_loadb(json, n, JSON_REJECT_DUPLICATES, &e);
-    if (!tool) return refuse(why, "a tool is no JSON, at byte %d: %s", e.position, e.text);
-    const char *name = json_string_value(json_object_get(tool, "name"));
+    CLEANUP(json_freep) json_t *read = json_loadb(json, n, JSON_REJECT_DUPLICATES, &e);
+    if (!read) return refuse(why, "a tool is no JSON, at byte %d: %s", e.position, e.text);
+    const char *name = json_string_value(json_object_get(read, "name"));
     if (!name) return refuse(why, "a tool is no object with a 'name'");
     if (!name_ok(name))
         return refuse(why, "'%.80s' is no name for a tool: use 1 to %d of A-Z a-z 0-9 _ . -", name,
                       TOOLS_NAME_MAX);
-    if (lines->n > 0 && find_line((const char *)buf_front(lines), lines->n, name, &n_found))
+    const size_t at = place_of(t, name);
+    if (at < t->n && strcmp(t->tool[at].name, name) == 0)
         return refuse(why, "two tools have the name '%s'", name);
-    int r = check_schema(tool, name, &properties, &required, why);
-    if (r != 0) return r;
-    r = put(lines, name);
-    if (r == 0) r = put(lines, "(");
-    json_object_foreach(properties, key, v)
-    {
-        if (r == 0) r = put(lines, comma);
-        if (r == 0) r = put(lines, key);
-        if (r == 0 && !is_required(required, key)) r = put(lines, "?");
-        comma = ",";
-    }
-    if (r == 0) r = put(lines, ")\n");
-    if (r < 0) return err_pass(r);
-    return r == 0 ? 0 : refuse(why, "the tools are too many to be told to a model");
-}
-
-struct argument {
-    const char *name; /* [n] */
-    size_t n;
-    bool required;
-};
-
-/* The next argument of @line: [n], which begins after its "("; @at moves on. False: there is no more. */
-static bool next_argument(const char *line, size_t n, size_t *at, struct argument *ret)
-{
-    size_t end = *at;
-
-    while (end < n && !strchr(",?)", line[end]))
-        end++;
-    if (end >= n || end == *at) return false;
-    *ret = (struct argument){ line + *at, end - *at, line[end] != '?' };
-    *at = end + 1 + !ret->required;
-    return true;
-}
-
-static bool takes(const char *line, size_t n, const char *name)
-{
-    struct argument a;
-
-    for (size_t at = 0; next_argument(line, n, &at, &a);)
-        if (a.n == strlen(name) && memcmp(a.name, name, a.n) == 0) return true;
-    return false;
-}
-
-/* An argument that the line wants and @arguments has not; n is 0 if there is none. */
-static struct argument missing(const char *line, size_t n, const json_t *arguments)
-{
-    struct argument a;
-    char name[TOOLS_NAME_MAX + 1];
-
-    for (size_t at = 0; next_argument(line, n, &at, &a);) {
-        memcpy(name, a.name, a.n);
-        name[a.n] = '\0';
-        if (a.required && !json_object_get(arguments, name)) return a;
-    }
-    return (struct argument){ 0 };
-}
-
-int tools_call(const char *lines, size_t n_lines, const char *json, size_t n, struct reason *why)
-{
-    json_error_t e;
-    CLEANUP(json_freep) json_t *call = json_loadb(json, n, JSON_REJECT_DUPLICATES, &e);
-    const char *name = json_string_value(json_object_get(call, "name")), *key;
-    const json_t *arguments = json_object_get(call, "arguments");
-    size_t n_line = 0;
-    json_t *v;
-
-    if (!call) return refuse(why, "the call is no JSON, at byte %d: %s", e.position, e.text);
-    if (!name || !json_is_object(arguments) || json_object_size(call) != 2)
-        return refuse(why, "the call is no object of a 'name' and 'arguments'");
-    const char *line = find_line(lines, n_lines, name, &n_line);
-    if (!line) return refuse(why, "the call names '%.80s', which was not offered", name);
-    line += strlen(name) + 1;
-    n_line -= strlen(name) + 1;
-    json_object_foreach((json_t *)(size_t)arguments, key, v)
-    {
-        if (!takes(line, n_line, key))
-            return refuse(why, "the call of '%s' has an argument '%.80s', which it does not take",
-                          name, key);
-    }
-    const struct argument lacks = missing(line, n_line, arguments);
-    if (lacks.n > 0)
-        return refuse(why, "the call of '%s' lacks the argument '%.*s'", name, (int)lacks.n,
-                      lacks.name);
-    return 0;
+    int r = take_tool(read, name, &tool, why);
+    if (r == 0) r = insert(t, &tool, why);
+    if (r != 0) clear(&tool);
+    return r < 0 ? err_pass(r) : r;
 }

@@ -1,78 +1,80 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tools and a call, with a zero byte between them; the call is the last. What was taken as a tool must be found again by a call
- * with all of its arguments.
+ * Tools and a call, with a zero byte between them; the call is the last. Of what was taken as tools each can be called, with all of
+ * its arguments; and a call that was taken to its end is JSON that names one of them.
  */
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include "engine/token/tools.h"
+#include "engine/token/call_form.h"
 #include "tests/fuzz/fuzz.h"
 
-enum { LINES_MAX = 1 << 16, CALL_MAX = 1 << 17 };
-
-static void put(char *call, size_t *used, const char *text, size_t n)
+static void push(struct call_form *f, const char *text)
 {
-    if (*used + n > CALL_MAX) abort();
-    memcpy(call + *used, text, n);
-    *used += n;
+    for (; *text; text++)
+        if (!call_form_push(f, (uint8_t)*text)) abort();
 }
 
-/* The call of the tool in @line ("name(a,b?)") with all arguments, to @call: [CALL_MAX]. Return: bytes. */
-static size_t call_all(const char *line, size_t n, char *call)
+/* A value of one of the kinds, the simplest. */
+static const char *value_of(unsigned kinds)
 {
-    size_t used = 0, at = (size_t)((const char *)memchr(line, '(', n) - line);
+    static const char *const simple[] = { "\"\"", "0", "0", "true", "null", "[]", "{}" };
+    size_t i = 0;
 
-    put(call, &used, "{\"name\":\"", 9);
-    put(call, &used, line, at++);
-    put(call, &used, "\",\"arguments\":{", 15);
-    for (bool first = true; line[at] != ')'; first = false) {
-        const size_t length = strcspn(line + at, ",?)");
-        put(call, &used, ",\"" + first, 2 - first);
-        put(call, &used, line + at, length);
-        put(call, &used, "\":0", 3);
-        at += length;
-        at += line[at] == '?';
-        at += line[at] == ',';
-    }
-    put(call, &used, "}}", 2);
-    return used;
+    while (!(kinds >> i & 1))
+        i++;
+    return simple[i];
 }
 
-static void check_lines(const struct buf *lines)
+static void call_all(const struct tools *tools, const struct tools_tool *t)
 {
-    const char *line = (const char *)buf_front(lines), *all = line;
-    char *call = malloc(CALL_MAX);
-    struct reason why = { "" };
+    struct call_form f = call_form_begin(tools);
 
-    if (!call) abort();
-    for (const char *end; line < all + lines->n; line = end + 1) {
-        end = memchr(line, '\n', (size_t)(all + lines->n - line));
-        if (!end ||
-            tools_call(all, lines->n, call, call_all(line, (size_t)(end - line), call), &why) != 0)
-            abort();
+    push(&f, "{\"name\":\"");
+    push(&f, t->name);
+    push(&f, "\",\"arguments\":{");
+    for (size_t i = 0; i < t->n_arguments; i++) {
+        const struct tools_argument *a = &t->arguments[i];
+        push(&f, i > 0 ? ",\"" : "\"");
+        push(&f, a->name);
+        push(&f, "\":");
+        push(&f, a->n_values > 0 ? a->values[a->n_values - 1] : value_of(a->kinds));
     }
-    free(call);
+    push(&f, "}}\n");
+    if (!call_form_done(&f)) abort();
+}
+
+static void take_call(const struct tools *tools, const char *text, size_t n)
+{
+    struct call_form f = call_form_begin(tools);
+    size_t i = 0;
+
+    while (i < n && call_form_push(&f, (uint8_t)text[i]))
+        i++;
+    if (!call_form_done(&f)) return;
+    json_t *call = json_loadb(text, i, 0, NULL);
+    if (!json_is_string(json_object_get(call, "name"))) abort();
+    json_decref(call);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const char *at = (const char *)data, *end;
-    struct buf lines;
+    struct tools *tools = tools_new();
     struct reason why = { "" };
-    bool good = true;
+    size_t n = 0;
 
-    buf_init(&lines, LINES_MAX);
-    for (; size > 0 && (end = memchr(at, 0, size)) != NULL && good; at = end + 1) {
+    if (!tools) abort();
+    for (bool good = true; size > 0 && (end = memchr(at, 0, size)) != NULL && good; at = end + 1) {
         size -= (size_t)(end - at) + 1;
-        good = tools_line(at, (size_t)(end - at), &lines, &why) == 0;
+        good = tools_add(tools, at, (size_t)(end - at), &why) == 0;
+        if (!good && !why.text[0]) abort();
     }
-    if (good && lines.n > 0) {
-        check_lines(&lines);
-        if (tools_call((const char *)buf_front(&lines), lines.n, at, size, &why) != 0 &&
-            !why.text[0])
-            abort();
-    }
-    buf_deinit(&lines);
+    const struct tools_tool *t = tools_sorted(tools, &n);
+    for (size_t i = 0; i < n; i++)
+        call_all(tools, &t[i]);
+    take_call(tools, at, size);
+    tools_free(tools);
     return 0;
 }

@@ -15,6 +15,8 @@ import unittest
 ANSWER, EVAL, GOLDEN = sys.argv.pop(1), sys.argv.pop(1), pathlib.Path(sys.argv.pop(1))
 MODEL = str(GOLDEN / "text/n3-slices/model.gguf")
 PROMPTS = [[2, 5, 9, 14], [2], [2] + list(range(20, 60))]
+MINI = str(GOLDEN.parents[1] / "models/hearth-mini/hearth-mini.gguf")
+CALL = 7  # <call> of the form tools-v1
 N = 12
 
 
@@ -60,6 +62,21 @@ class HearthAnswer(unittest.TestCase):
         ids = [[json.loads(x)["ids"] for x in r.stdout.splitlines()] for r in (whole, parts)]
         self.assertEqual(len(ids[0]), len(PROMPTS))
         self.assertEqual(ids[0], ids[1])
+
+    def test_calls_are_held_to_the_tools_of_the_line(self):
+        """A call whose tool is offered by another name, and with one argument more, can only be made by that name and with it."""
+        rows = json.loads((GOLDEN / "tools-v1/conversations.json").read_text())
+        ask = lambda row, tools: json.loads(run(MINI, "--threads", "1", stdin=json.dumps({"ids": row["ids"], **tools}) + "\n").stdout)["ids"]
+        row, free = next((r, ids) for r in rows for ids in [ask(r, {})] if CALL in ids)
+        self.assertEqual(ask(row, {"tools": row["tools"]}), free, "what fits already is as it was")
+        other = [{"name": "zz", "parameters": {"properties": {"q": {"const": 7}}, "required": ["q"]}}]
+        held = ask(row, {"tools": other})
+        self.assertEqual(held[0], CALL)
+        self.assertNotEqual(held, free)
+        two = run(MINI, "--threads", "1", stdin=json.dumps({"ids": row["ids"], "tools": other}) + "\n" + json.dumps({"ids": row["ids"]}) + "\n")
+        self.assertEqual([json.loads(x)["ids"] for x in two.stdout.splitlines()], [held, free], "tools are those of one line")
+        self.refused(1, "two tools", MINI, "--threads", "1", stdin=json.dumps({"ids": [2], "tools": other * 2}) + "\n")
+        self.refused(1, "not trained to call", MODEL, "--threads", "1", stdin='{"ids": [2], "tools": []}\n')
 
     def test_what_is_no_prompt_is_refused(self):
         for text, word in (("[2]\n", "object"), ("{}\n", "array"), (lines([[]]), "array"), ('{"ids": [2, x]}\n', "line of the input"),

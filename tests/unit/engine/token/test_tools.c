@@ -1,33 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "engine/token/json_bytes.h"
 #include "engine/token/tools.h"
+#include "tests/unit/oom.h"
 
-static struct buf lines;
+static struct tools *tools;
 static struct reason why;
 
 static void setup(void)
 {
-    buf_init(&lines, 1 << 16);
+    tools = tools_new();
+    cr_assert_not_null(tools);
     why = (struct reason){ "" };
 }
 
 static void drop(void)
 {
-    buf_deinit(&lines);
+    tools = tools_free(tools);
 }
 
 static int add(const char *json)
 {
-    return tools_line(json, strlen(json), &lines, &why);
+    return tools_add(tools, json, strlen(json), &why);
 }
 
 static void check_lines(const char *want)
 {
-    cr_assert_eq(lines.n, strlen(want), "%.*s", (int)lines.n, (const char *)buf_front(&lines));
-    cr_assert_arr_eq(buf_front(&lines), want, lines.n);
+    const struct gguf_string got = tools_lines(tools);
+
+    cr_assert_eq(got.n, strlen(want), "%.*s", (int)got.n, got.bytes);
+    cr_assert_arr_eq(got.bytes, want, got.n);
 }
 
 Test(tools, a_line_has_the_arguments_in_the_order_of_the_schema, .init = setup, .fini = drop)
@@ -43,6 +49,50 @@ Test(tools, a_line_has_the_arguments_in_the_order_of_the_schema, .init = setup, 
                      "\"required\": [\"a\"]}}"),
                  0, "%s", why.text);
     check_lines("seat(zone?,level,at?)\nstop()\ngo.1(a)\n");
+}
+
+Test(tools, are_sorted_by_name_and_say_what_values_may_be, .init = setup, .fini = drop)
+{
+    static const struct {
+        const char *name;
+        bool required;
+        unsigned kinds;
+        const char *values; /* with commas */
+    } want[] = {
+        { "any", true, JSON_BYTES_ANY, "" },
+        { "n", false, JSON_BYTES_INTEGER, "" },
+        { "x", false, JSON_BYTES_NUMBER | JSON_BYTES_NULL, "" },
+        { "side", true, JSON_BYTES_STRING, "\"left\",\"r\xc3\xa9\\\"\"" },
+        { "one", false, JSON_BYTES_ANY, "3" },
+        { "mixed", false, JSON_BYTES_ANY, "10,2.5,null" },
+    };
+    size_t n = 0;
+
+    cr_assert_eq(add("{\"name\": \"b\"}"), 0);
+    cr_assert_eq(
+        add("{\"name\": \"a\", \"parameters\": {\"properties\": {\"any\": true, \"n\": {\"type\": "
+            "\"integer\"}, \"x\": {\"type\": [\"number\", \"null\"]}, \"side\": {\"type\": "
+            "\"string\", "
+            "\"enum\": [\"r\xc3\xa9\\\"\", \"left\"]}, \"one\": {\"const\": 3}, "
+            "\"mixed\": {\"enum\": [null, 2.5, 10]}}, \"required\": [\"any\", \"side\"]}}"),
+        0, "%s", why.text);
+    const struct tools_tool *sorted = tools_sorted(tools, &n);
+    cr_assert_eq(n, 2);
+    cr_assert_str_eq(sorted[0].name, "a");
+    cr_assert_str_eq(sorted[1].name, "b");
+    cr_assert_eq(sorted[0].n_arguments, sizeof(want) / sizeof(want[0]));
+    for (size_t i = 0; i < sorted[0].n_arguments; i++) {
+        const struct tools_argument *a = &sorted[0].arguments[i];
+        char values[128] = "";
+        size_t used = 0;
+        for (size_t k = 0; k < a->n_values; k++)
+            used += (size_t)snprintf(values + used, sizeof(values) - used, "%s%s", k ? "," : "",
+                                     a->values[k]);
+        cr_assert_str_eq(a->name, want[i].name);
+        cr_assert_eq(a->required, want[i].required, "%s", a->name);
+        cr_assert_eq(a->kinds, want[i].kinds, "%s", a->name);
+        cr_assert_str_eq(values, want[i].values);
+    }
 }
 
 Test(tools, what_is_no_tool_is_refused_with_a_reason, .init = setup, .fini = drop)
@@ -64,8 +114,22 @@ Test(tools, what_is_no_tool_is_refused_with_a_reason, .init = setup, .fini = dro
         { "{\"name\": \"a\", \"parameters\": {\"required\": {}}}", "'required'" },
         { "{\"name\": \"a\", \"parameters\": {\"required\": [\"b\"]}}", "'required'" },
         { "{\"name\": \"a\", \"parameters\": {\"properties\": {\"b,c\": {}}}}", "argument" },
+        { "{\"name\": \"a\", \"parameters\": {\"properties\": {\"b\": {\"type\": \"text\"}}}}",
+          "'type' of 'b'" },
+        { "{\"name\": \"a\", \"parameters\": {\"properties\": {\"b\": {\"type\": 3}}}}",
+          "'type' of 'b'" },
+        { "{\"name\": \"a\", \"parameters\": {\"properties\": {\"b\": {\"type\": []}}}}",
+          "'type' of 'b'" },
+        { "{\"name\": \"a\", \"parameters\": {\"properties\": {\"b\": {\"type\": [\"null\", "
+          "1]}}}}",
+          "'type' of 'b'" },
+        { "{\"name\": \"a\", \"parameters\": {\"properties\": {\"b\": {\"enum\": []}}}}",
+          "'enum' of 'b'" },
+        { "{\"name\": \"a\", \"parameters\": {\"properties\": {\"b\": {\"enum\": \"x\"}}}}",
+          "'enum' of 'b'" },
         { "{\"name\": \"there\"}", "two tools" },
     };
+    size_t n = 0;
 
     cr_assert_eq(add("{\"name\": \"there\"}"), 0);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -73,6 +137,8 @@ Test(tools, what_is_no_tool_is_refused_with_a_reason, .init = setup, .fini = dro
         cr_assert_eq(add(cases[i].json), TOOLS_E_INVALID, "%s", cases[i].json);
         cr_assert_not_null(strstr(why.text, cases[i].word), "%s: %s", cases[i].json, why.text);
         check_lines("there()\n");
+        (void)tools_sorted(tools, &n);
+        cr_assert_eq(n, 1);
     }
 }
 
@@ -83,63 +149,69 @@ Test(tools, there_is_a_limit_to_each_size, .init = setup, .fini = drop)
     cr_assert_not_null(json);
     memset(json, ' ', TOOLS_JSON_MAX + 1);
     memcpy(json, "{\"name\": \"a\"}", 13);
-    cr_assert_eq(tools_line(json, TOOLS_JSON_MAX + 1, &lines, &why), TOOLS_E_INVALID);
-    cr_assert_eq(tools_line(json, TOOLS_JSON_MAX, &lines, &why), 0, "%s", why.text);
-    buf_deinit(&lines);
+    cr_assert_eq(tools_add(tools, json, TOOLS_JSON_MAX + 1, &why), TOOLS_E_INVALID);
+    cr_assert_eq(tools_add(tools, json, TOOLS_JSON_MAX, &why), 0, "%s", why.text);
 
     size_t n = (size_t)snprintf(json, TOOLS_JSON_MAX, "{\"name\": \"%064d\"}", 0);
-    cr_assert_eq(tools_line(json, n, &lines, &why), 0, "%s", why.text);
+    cr_assert_eq(tools_add(tools, json, n, &why), 0, "%s", why.text);
     n = (size_t)snprintf(json, TOOLS_JSON_MAX, "{\"name\": \"%065d\"}", 0);
-    cr_assert_eq(tools_line(json, n, &lines, &why), TOOLS_E_INVALID);
+    cr_assert_eq(tools_add(tools, json, n, &why), TOOLS_E_INVALID);
 
     n = (size_t)snprintf(json, TOOLS_JSON_MAX,
-                         "{\"name\": \"a\", \"parameters\": {\"properties\": {\"a0\": 0");
+                         "{\"name\": \"b\", \"parameters\": {\"properties\": {\"a0\": 0");
     for (int i = 1; i <= TOOLS_ARGUMENTS_MAX; i++)
         n += (size_t)snprintf(json + n, TOOLS_JSON_MAX - n, ", \"a%d\": 0", i);
     n += (size_t)snprintf(json + n, TOOLS_JSON_MAX - n, "}}}");
-    cr_assert_eq(tools_line(json, n, &lines, &why), TOOLS_E_INVALID);
+    cr_assert_eq(tools_add(tools, json, n, &why), TOOLS_E_INVALID);
     cr_assert_not_null(strstr(why.text, "arguments"), "%s", why.text);
     free(json);
-
-    buf_deinit(&lines);
-    buf_init(&lines, 10);
-    cr_assert_eq(add("{\"name\": \"a_name_that_has_no_room\"}"), TOOLS_E_INVALID);
-    cr_assert_not_null(strstr(why.text, "too many"), "%s", why.text);
 }
 
-Test(tools, a_call_must_fit_what_was_offered)
+/* Tools with long lines, until there is no more room for them. */
+Test(tools, lines_have_a_limit_and_one_that_does_not_fit_leaves_nothing, .init = setup,
+     .fini = drop)
 {
-    static const char offered[] = "seat(zone?,level,at?)\nstop()\nseat2(a,b)\n";
-    static const struct {
-        const char *call, *word; /* NULL: fits */
-    } cases[] = {
-        { "{\"name\":\"seat\",\"arguments\":{\"level\":2}}", NULL },
-        { "{\"name\":\"seat\",\"arguments\":{\"at\":\"\",\"level\":2,\"zone\":null}}", NULL },
-        { "{\"name\":\"stop\",\"arguments\":{}}", NULL },
-        { "{\"name\":\"seat2\",\"arguments\":{\"b\":1,\"a\":2}}", NULL },
-        { "{\"name\":\"seat2\",\"arguments\":{\"b\":1}}", "lacks the argument 'a'" },
-        { "{\"name\":\"seat2\",\"arguments\":{\"a\":1}}", "lacks the argument 'b'" },
-        { "{\"name\":\"seat\",\"arguments\":{\"zone\":\"all\"}}", "lacks the argument 'level'" },
-        { "{\"name\":\"seat\",\"arguments\":{\"level\":2,\"lev\":1}}", "'lev'" },
-        { "{\"name\":\"stop\",\"arguments\":{\"\":1}}", "''" },
-        { "{\"name\":\"sea\",\"arguments\":{}}", "not offered" },
-        { "{\"name\":\"\",\"arguments\":{}}", "not offered" },
-        { "{\"name\":\"level\",\"arguments\":{}}", "not offered" },
-        { "{\"name\":\"stop\",\"arguments\":[]}", "'arguments'" },
-        { "{\"name\":\"stop\"}", "'arguments'" },
-        { "{\"name\":\"stop\",\"arguments\":{},\"x\":1}", "'arguments'" },
-        { "{\"name\":\"stop\",\"arguments\":{}} x", "no JSON" },
-        { "", "no JSON" },
-    };
+    static char json[8192];
+    size_t n_tools = 0, n;
+    int r = 0;
 
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct reason said = { "" };
-        const int r =
-            tools_call(offered, sizeof(offered) - 1, cases[i].call, strlen(cases[i].call), &said);
-        cr_assert_eq(r, cases[i].word ? TOOLS_E_INVALID : 0, "%s: %s", cases[i].call, said.text);
-        if (cases[i].word)
-            cr_assert_not_null(strstr(said.text, cases[i].word), "%s: %s", cases[i].call,
-                               said.text);
+    for (int t = 0; r == 0; t++) {
+        const size_t before = tools_lines(tools).n;
+        n = (size_t)snprintf(json, sizeof(json),
+                             "{\"name\": \"t%d\", \"parameters\": {\"properties\": {\"a\": 0", t);
+        for (int i = 0; i < TOOLS_ARGUMENTS_MAX - 1; i++)
+            n += (size_t)snprintf(json + n, sizeof(json) - n, ", \"%064d\": 0", i);
+        (void)snprintf(json + n, sizeof(json) - n, "}}}");
+        r = add(json);
+        if (r != 0) cr_assert_eq(tools_lines(tools).n, before);
     }
-    cr_assert_eq(tools_call(NULL, 0, cases[0].call, strlen(cases[0].call), NULL), TOOLS_E_INVALID);
+    cr_assert_eq(r, TOOLS_E_INVALID);
+    cr_assert_not_null(strstr(why.text, "too many"), "%s", why.text);
+    (void)tools_sorted(tools, &n_tools);
+    cr_assert_gt(n_tools, 100);
+    cr_assert_leq(tools_lines(tools).n, TOOLS_LINES_MAX);
+}
+
+Test(tools, no_allocation_that_fails_leaves_half_a_tool, .init = setup, .fini = drop)
+{
+    static const char json[] =
+        "{\"name\": \"a\", \"parameters\": {\"properties\": {\"x\": {\"enum\": [1, 2]}}}}";
+    size_t n = 0;
+
+    OOM_OR_SKIP();
+    for (unsigned k = 1;; k++) {
+        oom_fail_at(k);
+        const int r = add(json);
+        const bool happened = oom_happened();
+        oom_fail_at(0);
+        if (!happened) {
+            cr_assert_eq(r, 0);
+            cr_assert_gt(k, 4);
+            break;
+        }
+        cr_assert_eq(r, -ENOMEM, "allocation %u", k);
+        cr_assert_eq(tools_lines(tools).n, 0);
+        (void)tools_sorted(tools, &n);
+        cr_assert_eq(n, 0);
+    }
 }

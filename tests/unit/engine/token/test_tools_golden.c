@@ -65,16 +65,16 @@ static struct chat_turn turn_of(const json_t *turn, uint32_t *ids)
     return out;
 }
 
-static void add_lines(const json_t *tools, struct buf *lines)
+static void add_tools(const json_t *list, struct tools *tools)
 {
     struct reason why = { "" };
     size_t i;
     json_t *tool;
 
-    json_array_foreach(tools, i, tool)
+    json_array_foreach(list, i, tool)
     {
         char *text = json_dumps(tool, 0);
-        cr_assert_eq(tools_line(text, strlen(text), lines, &why), 0, "%s", why.text);
+        cr_assert_eq(tools_add(tools, text, strlen(text), &why), 0, "%s", why.text);
         free(text);
     }
 }
@@ -84,27 +84,26 @@ static void check(const json_t *row, size_t number)
     static uint32_t answers[TURNS_MAX][IDS_MAX], ids[IDS_MAX];
     struct chat_turn turns[TURNS_MAX];
     struct reason why = { "" };
-    struct buf lines;
+    struct tools *tools = tools_new();
     size_t n = 0, n_ids = 0, i;
     const json_t *system = json_object_get(row, "system"), *want = json_object_get(row, "ids");
     json_t *turn;
 
-    buf_init(&lines, TOKENIZER_TEXT_MAX);
-    add_lines(json_object_get(row, "tools"), &lines);
+    add_tools(json_object_get(row, "tools"), tools);
     if (json_string_length(system) > 0) turns[n++] = text_turn(CHAT_ROLE_SYSTEM, system);
     json_array_foreach(json_object_get(row, "turns"), i, turn)
     {
         turns[n] = turn_of(turn, answers[n]);
         n++;
     }
-    const struct gguf_string tools = { lines.n ? (const char *)buf_front(&lines) : NULL, lines.n };
-    cr_assert_eq(chat_render(&chat, t, tools, turns, n, true, ids, IDS_MAX, &n_ids, &why), 0, "%s",
-                 why.text);
+    cr_assert_eq(
+        chat_render(&chat, t, tools_lines(tools), turns, n, true, ids, IDS_MAX, &n_ids, &why), 0,
+        "%s", why.text);
     cr_assert_eq(n_ids, json_array_size(want), "conversation %zu: %zu tokens", number, n_ids);
     for (i = 0; i < n_ids; i++)
         cr_assert_eq(ids[i], (uint32_t)json_integer_value(json_array_get(want, i)),
                      "conversation %zu, token %zu", number, i);
-    buf_deinit(&lines);
+    tools_free(tools);
 }
 
 Test(tools_golden, conversations_are_rendered_as_in_training, .init = open_vocab, .fini = drop)

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The mask has a bit for exactly those tokens whose bytes may follow, one by one. */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+#include "engine/token/call_mask.h"
+#include "engine/token/detokenizer.h"
+#include "tests/unit/engine/token/vocab_make.h"
+
+static const char offered[] =
+    "{\"name\": \"the\", \"parameters\": {\"properties\": {\"a\": {\"type\": \"string\"}, \"b\": "
+    "{\"enum\": [\"he\", \"hen\"]}, \"c\": {\"type\": \"number\"}}, \"required\": [\"a\"]}}";
+
+static struct vocab_made made;
+static struct tools *tools;
+static struct call_mask *mask;
+
+static void setup(void)
+{
+    struct gguf_make m;
+    struct reason why = { "" };
+
+    gguf_make_init(&m);
+    vocab_make_small(&m);
+    made = vocab_make_load(&m);
+    tools = tools_new();
+    cr_assert_eq(tools_add(tools, offered, strlen(offered), &why), 0, "%s", why.text);
+    cr_assert_eq(call_mask_new(made.v, &mask), 0);
+}
+
+static void drop(void)
+{
+    call_mask_free(mask);
+    tools_free(tools);
+    vocab_made_deinit(&made);
+}
+
+static bool may_follow(const struct call_form *f, uint32_t id)
+{
+    char piece[VOCAB_TEXT_MAX];
+    const size_t n = detokenizer_piece(made.v, id, false, piece);
+    struct call_form next = *f;
+
+    for (size_t i = 0; i < n; i++)
+        if (!call_form_push(&next, (uint8_t)piece[i])) return false;
+    return n > 0;
+}
+
+Test(call_mask, has_the_tokens_that_may_follow_and_no_other, .init = setup, .fini = drop)
+{
+    static const char call[] =
+        "{\"name\":\"the\",\"arguments\":{\"a\":\"the \xea\xb0\x80\\\"\xc3\xa9"
+        "\",\"b\":\"hen\",\"c\":-1.5e3}}\n";
+    struct call_form f = call_form_begin(tools);
+    uint64_t *got = calloc(call_mask_words(mask), sizeof(*got));
+    size_t many = 0;
+
+    for (size_t at = 0; at < sizeof(call) - 1; at++) {
+        size_t n = 0;
+        call_mask_fill(mask, &f, got);
+        for (uint32_t id = 0; id < vocab_size(made.v); id++) {
+            const bool bit = got[id / 64] >> id % 64 & 1;
+            cr_assert_eq(bit, may_follow(&f, id), "token %u after %.*s", id, (int)at, call);
+            n += bit;
+        }
+        cr_assert_gt(n, 0, "after %.*s", (int)at, call);
+        many += n > 100;
+        cr_assert(call_form_push(&f, (uint8_t)call[at]), "%.*s", (int)at, call);
+    }
+    cr_assert(call_form_done(&f));
+    cr_assert_gt(many, 5, "in a text nearly all tokens may follow");
+    call_mask_fill(mask, &f, got);
+    for (size_t i = 0; i < call_mask_words(mask); i++)
+        cr_assert_eq(got[i], 0, "nothing follows a call");
+    free(got);
+}
+
+Test(call_mask, pushes_whole_tokens_and_none_without_bytes, .init = setup, .fini = drop)
+{
+    struct call_form f = call_form_begin(tools);
+    static const char begin[] = "{\"name\":\"the\",\"arguments\":{\"a\":\"";
+
+    for (size_t i = 0; i < sizeof(begin) - 1; i++)
+        cr_assert(call_form_push(&f, (uint8_t)begin[i]));
+    struct call_form other = f;
+    cr_assert(call_mask_push(mask, &f, vocab_find(made.v, "\xe2\x96\x81the", 6)));
+    cr_assert(call_form_in_text(&f));
+    cr_assert_not(call_mask_push(mask, &other, vocab_eos(made.v)));
+    other = f;
+    cr_assert_not(call_mask_push(mask, &other, vocab_find(made.v, "\n", 1)));
+}
