@@ -6,6 +6,7 @@ A conversation: {"lang", "split", "system": facts of the user or "", "tools": na
 "kind", "slots": what was filled in}. "renamed", if there, has the tools' own names by those that they have in it
 (form.own_name). docs/TOOLS.md says how that becomes a prompt.
 """
+import itertools
 import json
 import random
 import re
@@ -16,9 +17,13 @@ from slots import Values, fix
 
 HEAVY = {"navigate": 3, "call": 3, "message_send": 4, "reminder_add": 3, "alarm_set": 3, "timer_start": 3, "climate_temperature": 2,
          "home_light": 2, "home_device": 2, "window_set": 1.5, "weather": 2, "media_play": 2, "shopping_add": 2, "nav_add_stop": 2}
+TRAINED = {**HEAVY, "call": 4, "message_send": 6, "nav_add_stop": 3, "weather": 4, "media_play": 4, "volume_mute": 2, "alarm_cancel": 1.5}
 ANSWERS = ("weather", "vehicle_status", "nav_eta", "nav_traffic", "timer_left", "message_read", "reminder_list")  # tools that answer
 NOT_KNOWN = {"name": {"e": "I don't know who that is.", "k": "누구인지 아직 몰라요."},
              "place": {"e": "I don't know where that is.", "k": "어디인지 아직 몰라요."}}
+# What a turn that needs nothing before it is, as shares; in training there is more of what is hard to learn.
+FRESH = {"personal": 25, "command": 26, "several": 13, "ask": 3, "favourite": 2, "absent": 9, "scope": 9, "say": 6, "translate": 7}
+FRESH_TRAINED = {"personal": 36, "command": 18, "several": 14, "ask": 2, "favourite": 2, "absent": 7, "scope": 12, "say": 5, "translate": 4}
 RENAMED = 0.25  # of the groups of training
 HALVES = 0.15  # of the groups of training: commands of which the tools of one half are there, and nothing else
 AFFIXES = "my car do new x the go hq one v2 ba kor tu mi set run app our on up".split()
@@ -49,6 +54,9 @@ class Composer:
             self.talk.setdefault(b.head[0], []).append(b)
         self.wraps = {b.head[0]: b for b in grammar.blocks("wrap.txt")}
         self.asks = {b.head[1]: b for b in grammar.blocks("asks.txt")}
+        train = split == "train"
+        self.heavy, self.shares = (TRAINED, FRESH_TRAINED) if train else (HEAVY, FRESH)
+        self.following, self.seldom = (0.75, 5) if train else (0.6, 2)  # how often a turn goes on from the one before, and weight of its rarer ways
         self.refusal = {k: self.talk["scope"][0].replies[k][0] for k in "ek"}
 
     # ---- texts ----
@@ -71,7 +79,7 @@ class Composer:
         kind = {"name": "relation", "place": "spot"}.get(slot)
         if not kind or facts is None or self.rng.random() > ((0.6 if self.split == "train" else 0.45) if facts else 0.1):
             return None
-        if facts and self.rng.random() < 0.85:
+        if facts and self.rng.random() < (0.7 if self.split == "train" else 0.85):
             own = [x for x in self.values.closed[kind] if x[0] in facts]
             if not own:
                 return None
@@ -134,7 +142,7 @@ class Composer:
         """A block and one of its lines of the split."""
         while True:
             blocks = among or self.commands
-            b = self.rng.choices(blocks, [HEAVY.get(x.head[0], 1) for x in blocks])[0]
+            b = self.rng.choices(blocks, [self.heavy.get(x.head[0], 1) for x in blocks])[0]
             lines = [x for x in b.of(lang, self.split) if x.command or not commands_only]
             if lines:
                 return b, self.rng.choice(lines)
@@ -222,9 +230,9 @@ class Composer:
         if "window" in got and got["window"][0] != "all":
             ways += [("other", "window")]
         if "onoff" in got:
-            ways += [("opposite", "on")] * 2
+            ways += [("opposite", "on")] * self.seldom
         if b.head[0].startswith("climate_t") and "temp" in got:
-            ways += [("relative", "")] * 2
+            ways += [("relative", "")] * self.seldom
         if not ways:
             return None
         way, slot = self.rng.choice(ways)
@@ -370,7 +378,7 @@ class Composer:
     def facts(self, lang):
         """What the system prompt says of the user: ({key: value}, text)."""
         r, v = self.rng, self.values
-        if r.random() < 0.55:
+        if r.random() < (0.4 if self.split == "train" else 0.55):
             return {}, ""
         f = {}
         keys = ["user", "temp"] + [x[0] for x in v.closed["relation"]] + [x[0] for x in v.closed["spot"]]
@@ -406,27 +414,26 @@ class Composer:
 
     def fresh(self, lang, facts):
         """One or two turns that need nothing before them."""
-        roll = self.rng.random()
-        if facts and roll < 0.25:
+        roll = 100 * self.rng.random()
+        kind = next(k for k, end in zip(self.shares, itertools.accumulate(self.shares.values())) if roll < end)
+        if kind == "personal" and facts:
             if "temp" in facts and self.rng.random() < 0.3:
                 return [self.favourite(lang, facts)]
             return [self.command(lang, facts, [b for b in self.commands if b.head[0] in ("call", "message_send", "navigate", "nav_add_stop")])]
-        if roll < 0.51:
-            return [self.command(lang, facts)]
-        if roll < 0.64:
+        if kind == "several":
             s = self.several(lang, facts)
             return [s] if s else [self.command(lang, facts)]
-        if roll < 0.67:
+        if kind == "ask":
             return self.ask(lang)
-        if roll < 0.69:
+        if kind == "favourite":
             return [self.favourite(lang, facts)]
-        if roll < 0.78:
+        if kind == "absent":
             return [dict(self.command(lang, None), kind="absent")]
-        if roll < 0.87:
+        if kind == "scope":
             return [self.scope(lang)]
-        if roll < 0.93:
+        if kind == "say":
             return [self.whoami(lang, facts) if self.rng.random() < 0.15 else self.say(lang)]
-        return [self.translate(lang)]
+        return [self.translate(lang)] if kind == "translate" else [self.command(lang, facts)]
 
     def conversation(self):
         return self.group(1, (40, 25, 18, 17), 0.12)[0]
@@ -452,7 +459,7 @@ class Composer:
         r = self.rng
         n, turns = r.choices((1, 2, 3, 4), lengths)[0], []
         while len(turns) < n:
-            follow = self.follow(turns[-1], lang) if turns and r.random() < 0.6 else None
+            follow = self.follow(turns[-1], lang) if turns and r.random() < self.following else None
             turns += [follow] if follow else self.fresh(lang, facts)
         return turns[:4]
 

@@ -4,6 +4,7 @@
 
 usage: evaluate.py FILE.gguf DATA.jsonl --tokenizer F.model --answer build/tools/hearth-answer [--limit N] [--level NAME ...]
        [--show N] [--json OUT.json]
+       [--free]
 
 Every turn of the model is one question; the turns before it are the right ones. A turn counts as exact if its calls are
 those expected, in order, with all arguments equal. The order of arguments does not matter, 22 and 22.0 are equal.
@@ -53,15 +54,16 @@ def cached(ids, row, i, sp, tools):
     return next((n for n, (a, b) in enumerate(zip(ids, form.prompt(sp, before, tools, i))) if a != b), len(ids) - 1)
 
 
-def questions(path, sp, limit):
-    """[(conversation, index of the turn, what hearth-answer gets)]."""
+def questions(path, sp, limit, free=False):
+    """[(conversation, index of the turn, what hearth-answer gets)]. @free: calls are not held to the form."""
     tools, out = grammar.tools(), []
     with open(path, encoding="utf-8") as f:
         for row in map(json.loads, f):
             for i, t in enumerate(row["turns"]):
                 if t["role"] == "model" and (limit is None or len(out) < limit):
                     ids = form.prompt(sp, row, tools, i)
-                    out.append((row, i, {"ids": ids, "cached": cached(ids, row, i, sp, tools)}))
+                    offered = [] if free else [{**tools[form.own_name(row, n)], "name": n} for n in row["tools"]]
+                    out.append((row, i, {"ids": ids, "cached": cached(ids, row, i, sp, tools), **({"tools": offered} if offered else {})}))
     return out
 
 
@@ -133,6 +135,7 @@ def main():
     ap.add_argument("--limit", type=int)
     ap.add_argument("--level", nargs="+")
     ap.add_argument("--threads", type=int, default=2)
+    ap.add_argument("--free", action="store_true", help="do not hold calls to the form and the schemas, as hearthd does")
     ap.add_argument("--show", type=int, default=0, help="print so many wrong answers of each level")
     ap.add_argument("--config", default=os.path.join(os.path.dirname(os.path.abspath(__file__)), "config.json"))
     ap.add_argument("--json")
@@ -140,7 +143,7 @@ def main():
     sp = spm.SentencePieceProcessor(model_file=a.tokenizer)
     with open(a.config) as f:
         names = a.level or list(json.load(f)["levels"])
-    asked, out = questions(a.data, sp, a.limit), {}
+    asked, out = questions(a.data, sp, a.limit, a.free), {}
     for name in names:
         out[name] = measure(asked, ask(a.answer, a.file, name, [q for _, _, q in asked], a.threads), sp, a.show)
         print(name, json.dumps(out[name], ensure_ascii=False), flush=True)

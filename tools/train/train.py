@@ -3,12 +3,12 @@
 """Train the model; go on from the checkpoint in the folder if there is one.
 
 usage: train.py DIR --tokenizer F.model [--steps N] [--minutes M] [--from F.gguf] [--rows B] [--threads T] [--no-compile]
-       [--pause FILE] [--every MIN] [--nested X]
+       [--pause FILE] [--every MIN] [--nested X] [--rate X]
 
 DIR gets last.pt (model, its mean over the last steps, optimizers, step; written anew every few minutes and on SIGTERM, the
 one before stays as before.pt) and log.txt. The run ends after --steps or --minutes of work, of all its pieces together,
 and its learning rates fall over the last part of it: do not change them between pieces. Matrices are trained by Muon, all
-else by AdamW. --from begins with the weights of an exported file. While FILE of --pause exists, the work stands still.
+else by AdamW. --from begins with the weights of an exported file; --rate below 1 then keeps more of them. While FILE of --pause exists, the work stands still.
 """
 import argparse
 import os
@@ -25,7 +25,7 @@ import check_export
 import net
 
 T, S = 512, 208  # tokens of a row, and how many of them are answers
-FALL = 0.4       # part of the run at whose end the learning rates have fallen to nearly nothing
+FALL = 0.6       # part of the run at whose end the learning rates have fallen to nearly nothing
 MEAN = 0.99      # of the mean of the weights, per step
 
 
@@ -82,6 +82,7 @@ def main():
     ap.add_argument("--from", dest="start")
     ap.add_argument("--pause")
     ap.add_argument("--nested", type=float, default=0.5, help="part of the run in which only the full level is trained")
+    ap.add_argument("--rate", type=float, default=1.0, help="what all learning rates are multiplied with")
     ap.add_argument("--threads", type=int, default=2)
     ap.add_argument("--seed", type=int, default=1)
     ap.add_argument("--every", type=float, default=5, help="minutes between checkpoints")
@@ -138,7 +139,7 @@ def main():
         level = random.Random(f"{a.seed}:{step}").choices(names, weights)[0] if part >= a.nested else "full"
         for o in opts:
             for g in o.param_groups:
-                g["lr"] = g["top"] * rate(step, part)
+                g["lr"] = a.rate * g["top"] * rate(step, part)
         b = move(data.take(a.rows))
         with torch.autocast(device, dtype=torch.bfloat16):
             loss, _ = loss_of(fast if level == "full" else plain, b, config["model"]["sliding_window"], config["levels"][level])
