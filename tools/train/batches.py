@@ -31,8 +31,9 @@ def shared(made):
 class Packer:
     """Rows of @T tokens with room for @S answer tokens, from groups of shard 0, 1, 2... of a split."""
 
-    def __init__(self, sp, split, seed, T, S, shard=0):
-        self.sp, self.split, self.seed, self.T, self.S = sp, split, seed, T, S
+    def __init__(self, sp, split, seed, T, S, shard=0, share=1.0):
+        """@share: of the templates of training (compose.Composer)."""
+        self.sp, self.split, self.seed, self.T, self.S, self.share = sp, split, seed, T, S, share
         self.tools, self.shard, self.rows = grammar.tools(), shard, []
 
     def _group(self, c, r):
@@ -49,7 +50,7 @@ class Packer:
     def _make(self):
         """One more shard: its groups, the longest first, each into the first row with room for it."""
         name = f"{self.seed}/{self.shard}"
-        c, r = compose.Composer(self.split, name), random.Random(name)
+        c, r = compose.Composer(self.split, name, share=self.share), random.Random(name)
         self.shard += 1
         groups, rows = [g for g in (self._group(c, r) for _ in range(SHARD)) if g], []
         for size, learn, n, made in sorted(groups, key=lambda x: -x[0]):

@@ -41,14 +41,16 @@ def bare(text):
 class Composer:
     """Conversations of one split; the same @seed gives the same ones."""
 
-    def __init__(self, split, seed, guards=False):
-        """@guards: leave \\x01 and \\x02 around values in the users' texts, for the tokenizer's training."""
+    def __init__(self, split, seed, guards=False, share=1.0):
+        """
+        @guards: leave \\x01 and \\x02 around values in the users' texts, for the tokenizer's training. @share: use so much
+        of the templates of training.
+        """
         self.guards = guards
         self.split, self.rng = split, random.Random(f"{split}:{seed}")
         self.values = Values(split, self.rng)
         self.tools = grammar.tools()
-        self.commands = [b for b in grammar.blocks("commands.txt")]
-        talk = grammar.blocks("talk.txt")
+        self.commands, talk = (grammar.thinned(grammar.blocks(name), share) for name in ("commands.txt", "talk.txt"))
         self.talk = {}
         for b in talk:
             self.talk.setdefault(b.head[0], []).append(b)

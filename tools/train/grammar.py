@@ -92,6 +92,16 @@ def blocks(name):
     return out
 
 
+def thinned(some, share):
+    """@some blocks with that share of their lines of training (0 to 1), the same ones each time, at least one of each language."""
+    out = []
+    for b in some:
+        mine = sorted((x for x in b.lines if x.split == "train"), key=lambda x: zlib.crc32(x.key.encode()))
+        kept = {x.key for lang in "ek" for of in [[x for x in mine if x.lang == lang]] for x in of[:max(1, round(share * len(of)))]}
+        out.append(Block(b.head, b.args, b.fixed, [x for x in b.lines if x.split != "train" or x.key in kept], b.replies, b.answers))
+    return out
+
+
 def choose(text, rng):
     """Take one of each `[a|b]`."""
     while (m := re.search(r"\[([^\[\]]*)\]", text)):

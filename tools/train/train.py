@@ -3,7 +3,7 @@
 """Train the model; go on from the checkpoint in the folder if there is one.
 
 usage: train.py DIR --tokenizer F.model [--steps N] [--minutes M] [--from F.gguf] [--rows B] [--threads T] [--no-compile]
-       [--pause FILE] [--every MIN] [--nested X] [--rate X]
+       [--pause FILE] [--every MIN] [--nested X] [--rate X] [--templates X]
 
 DIR gets last.pt (model, its mean over the last steps, optimizers, step; written anew every few minutes and on SIGTERM, the
 one before stays as before.pt) and log.txt. The run ends after --steps or --minutes of work, of all its pieces together,
@@ -83,6 +83,7 @@ def main():
     ap.add_argument("--pause")
     ap.add_argument("--nested", type=float, default=0.5, help="part of the run in which only the full level is trained")
     ap.add_argument("--rate", type=float, default=1.0, help="what all learning rates are multiplied with")
+    ap.add_argument("--templates", type=float, default=1.0, help="share of the templates that is used, to see what they are worth")
     ap.add_argument("--threads", type=int, default=2)
     ap.add_argument("--seed", type=int, default=1)
     ap.add_argument("--every", type=float, default=5, help="minutes between checkpoints")
@@ -108,7 +109,7 @@ def main():
     pairs = [[d[k] for k in mean] for d in (mean, model.state_dict())]
     fast, plain = net.Fast(model, not a.no_compile), net.Fast(model)  # compiling each level costs minutes
     move = lambda b: {k: v.to(device) if torch.is_tensor(v) else v for k, v in b.items()}
-    data = batches.Packer(sp, "train", a.seed, T, S, shard)
+    data = batches.Packer(sp, "train", a.seed, T, S, shard, a.templates)
     held = batches.Packer(sp, "dev", 1, T, S)
     dev = [move(held.take(a.rows)) for _ in range(max(1, 24 // a.rows))]
     names, weights = list(config["level_weights"]), list(config["level_weights"].values())

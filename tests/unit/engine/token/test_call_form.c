@@ -7,13 +7,13 @@
 #include "engine/token/call_form.h"
 
 static const char *const offered[] = {
-    "{\"name\": \"seat\", \"parameters\": {\"properties\": {\"zone\": {\"enum\": [\"left\", "
-    "\"lefty\", \"rear\"]}, \"level\": {\"type\": \"integer\"}, \"at\": {\"type\": \"string\"}}, "
-    "\"required\": [\"level\"]}}",
+    ("{\"name\": \"seat\", \"parameters\": {\"properties\": {\"zone\": {\"enum\": [\"left\", "
+     "\"lefty\", \"rear\"]}, \"level\": {\"type\": \"integer\"}, \"at\": {\"type\": \"string\"}}, "
+     "\"required\": [\"level\"]}}"),
     "{\"name\": \"stop\"}",
     "{\"name\": \"stop2\", \"parameters\": {\"properties\": {\"now\": {\"type\": \"boolean\"}}}}",
-    "{\"name\": \"fan\", \"parameters\": {\"properties\": {\"n\": {\"enum\": [3, 30, 4.5]}, "
-    "\"no\": {}}, \"required\": [\"n\"]}}",
+    ("{\"name\": \"fan\", \"parameters\": {\"properties\": {\"n\": {\"enum\": [3, 30, 4.5]}, "
+     "\"no\": {}}, \"required\": [\"n\"]}}"),
 };
 
 static struct tools *tools;
@@ -49,8 +49,8 @@ Test(call_form, takes_calls_that_fit_what_was_offered, .init = setup, .fini = dr
     static const char *const good[] = {
         "{\"name\":\"seat\",\"arguments\":{\"level\":2}}\n",
         "{\"name\":\"seat\",\"arguments\":{\"zone\":\"left\",\"level\":2}}\n",
-        "{\"name\":\"seat\",\"arguments\":{\"zone\":\"lefty\",\"level\":-12,\"at\":\"7:30 \xea\xb0"
-        "\x80\"}}\n",
+        ("{\"name\":\"seat\",\"arguments\":{\"zone\":\"lefty\",\"level\":-12,\"at\":\"7:30 "
+         "\xea\xb0\x80\"}}\n"),
         "{\"name\":\"seat\",\"arguments\":{\"level\":0,\"at\":\"\"}}\n",
         "{\"name\":\"stop\",\"arguments\":{}}\n",
         "{\"name\":\"stop2\",\"arguments\":{}}\n",
