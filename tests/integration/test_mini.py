@@ -24,7 +24,7 @@ MODELS["mini"] = ROOT / "models/hearth-mini/hearth-mini.gguf"
 TOOLS = grammar.tools()
 CALLS, QUIET = ("command", "several"), ("scope", "absent")
 meaning = unittest.skipIf(SANITIZED, "the answers are those of other builds, and take minutes here")
-FLOOR = {"calls": 85, "fast": 82, "quiet": 90, "follow": 75}  # percent
+FLOOR = {"calls": 88, "fast": 85, "quiet": 92, "follow": 80}  # percent
 
 
 def offer(names):
