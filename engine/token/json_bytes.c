@@ -144,7 +144,7 @@ static enum json_bytes_found number(struct json_bytes *j, uint8_t byte)
     switch (j->state) {
     case ZERO:
     case WHOLE:
-        if (byte == '.' && fraction) return go(j, POINT);
+        if (byte == '.' && fraction && j->n < JSON_BYTES_DIGITS_MAX) return go(j, POINT);
         /* fall through */
     case FRACTION:
         if ((byte == 'e' || byte == 'E') && fraction) {

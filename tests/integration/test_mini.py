@@ -186,6 +186,7 @@ class Mini(TestCase):
                                     temperature=2 * seed / len(seeds), seed=seed) for text in asked]
             run([(self.c, a) for a in some])
             for a in some:
+                self.assertIsNone(a.error, a)
                 self.assertIn(a.done.finish, (pb.FINISH_STOP, pb.FINISH_LENGTH), a)
                 made += calls(a)
         for call in made:

@@ -167,6 +167,9 @@ Test(call_form, whatever_may_follow_ends_as_a_call_that_fits, .init = setup, .fi
             if (seed >> 28 < 6)
                 for (size_t i = 0; i < n_may; i++)
                     if (strchr(ends, may[i]) && may[i]) byte = may[i];
+            if (c % 3 == 0) /* long numbers */
+                for (size_t i = 0; i < n_may; i++)
+                    if (may[i] >= '0' && may[i] <= '9' && seed >> 27 & 3) byte = may[i];
             cr_assert(call_form_push(&f, byte));
             text[n++] = (char)byte;
         }

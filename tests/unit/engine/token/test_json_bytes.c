@@ -97,6 +97,7 @@ Test(json_bytes, stops_at_the_byte_that_cannot_follow)
         { "{\"a\":1,}", 7 },
         { "[ ]", 1 },
         { "1234567890123456", 15 },
+        { "123456789012345.", 15 },
         { "[[[[[[[[[[[[[[[[[", 16 },
     };
     enum json_bytes_found found;
