@@ -97,15 +97,17 @@ static size_t take_call(struct answer *a, const char *bytes, size_t n)
 int answer_push(struct answer *a, uint32_t id, char *out, size_t *ret_n)
 {
     char piece[DETOKENIZER_OUT_MAX];
-    size_t n = detokenizer_push(&a->decoder, a->vocab, id, false, piece), used = 0;
     const bool called = a->in_call;
+    size_t used = 0;
 
     *ret_n = 0;
-    if (id == a->mark && !a->in_call) {
+    if (id == a->mark && !called) { /* half a character before it belongs to the text */
+        hold(a, piece, detokenizer_end(&a->decoder, piece));
         a->in_call = true;
         a->n_call = 0;
         return 0;
     }
+    const size_t n = detokenizer_push(&a->decoder, a->vocab, id, false, piece);
     if (called) used = take_call(a, piece, n);
     if (a->in_call) return 0;
     hold(a, piece + used, n - used);

@@ -193,6 +193,25 @@ Test(answer, a_call_is_no_part_of_the_text)
     vocab_made_deinit(&made);
 }
 
+Test(answer, half_a_character_before_a_call_is_text_and_no_part_of_it)
+{
+    enum { MARK = 4 };
+    struct vocab_made made = small();
+    struct answer a = with(made.v, (const char *const[]){ NULL });
+    char out[ANSWER_OUT_MAX];
+    size_t n;
+
+    answer_calls(&a, MARK);
+    cr_assert_eq(answer_push(&a, BYTE_0 + 0xea, out, &n), 0);
+    cr_assert_eq(answer_push(&a, MARK, out, &n), 0);
+    cr_assert_eq(push(&a, "{}\n", out, &n), ANSWER_E_CALL);
+    cr_assert_eq(a.n_call, 2u);
+    cr_assert_arr_eq(a.call, "{}", 2);
+    cr_assert_eq(n, 3u);
+    cr_assert_arr_eq(out, "\xef\xbf\xbd", 3);
+    vocab_made_deinit(&made);
+}
+
 Test(answer, a_call_that_does_not_end_gives_no_text_and_stays_in_its_bounds)
 {
     enum { MARK = 4 };
