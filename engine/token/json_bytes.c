@@ -32,7 +32,7 @@ struct json_bytes json_bytes_begin(unsigned kinds)
 
 bool json_bytes_in_text(const struct json_bytes *j)
 {
-    return j->state == TEXT && j->more == 0;
+    return j->state == TEXT && j->n_held == 0;
 }
 
 static enum json_bytes_found go(struct json_bytes *j, enum state s)
@@ -52,7 +52,7 @@ static enum json_bytes_found complete(struct json_bytes *j)
 static enum json_bytes_found begin_text(struct json_bytes *j, bool in_key)
 {
     j->in_key = in_key;
-    j->more = 0;
+    j->n_held = 0;
     return go(j, TEXT);
 }
 
@@ -88,29 +88,20 @@ static enum json_bytes_found begin(struct json_bytes *j, uint8_t byte)
                                         : JSON_BYTES_NO;
 }
 
-/* The first byte of a character: how many follow, and the range of the next one (Unicode standard, table 3-7). */
-static enum json_bytes_found character(struct json_bytes *j, uint8_t byte)
-{
-    if (byte < 0x80) return JSON_BYTES_MORE;
-    if (byte < 0xc2 || byte > 0xf4) return JSON_BYTES_NO;
-    j->more = byte < 0xe0 ? 1 : byte < 0xf0 ? 2 : 3;
-    j->low = byte == 0xe0 ? 0xa0 : byte == 0xf0 ? 0x90 : 0x80;
-    j->high = byte == 0xed ? 0x9f : byte == 0xf4 ? 0x8f : 0xbf;
-    return JSON_BYTES_MORE;
-}
-
+/* A byte of a string: characters come whole. */
 static enum json_bytes_found text(struct json_bytes *j, uint8_t byte)
 {
-    if (j->more > 0) {
-        if (byte < j->low || byte > j->high) return JSON_BYTES_NO;
-        j->more--;
-        j->low = 0x80;
-        j->high = 0xbf;
-        return JSON_BYTES_MORE;
+    size_t n;
+
+    if (j->n_held == 0) {
+        if (byte == '"') return j->in_key ? go(j, COLON) : complete(j);
+        if (byte == '\\') return go(j, ESCAPE);
+        if (byte < 0x20) return JSON_BYTES_NO;
     }
-    if (byte == '"') return j->in_key ? go(j, COLON) : complete(j);
-    if (byte == '\\') return go(j, ESCAPE);
-    return byte < 0x20 ? JSON_BYTES_NO : character(j, byte);
+    j->held[j->n_held++] = (char)byte;
+    const enum utf8_found found = utf8_next(j->held, j->n_held, &n);
+    if (found == UTF8_CHARACTER) j->n_held = 0;
+    return found == UTF8_INVALID ? JSON_BYTES_NO : JSON_BYTES_MORE;
 }
 
 /* Behind a number, or behind a value that is no number, in an array or object. */

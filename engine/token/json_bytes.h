@@ -7,6 +7,7 @@
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
+#include "engine/token/utf8.h"
 
 enum { /* kinds of values, as bits */
        JSON_BYTES_STRING = 1,
@@ -22,13 +23,14 @@ enum { JSON_BYTES_DEPTH_MAX = 16, JSON_BYTES_DIGITS_MAX = 15 };
 
 struct json_bytes {
     uint8_t state, kinds;
-    uint8_t n;               /* digits, or bytes of a word */
-    uint8_t more, low, high; /* bytes that a character still needs, and the range of the next one */
-    uint8_t depth;           /* arrays and objects around */
-    bool in_key;             /* the string is the name of a member */
-    bool whole;              /* the number may have no fraction or exponent */
-    uint8_t word;            /* true, false, null */
-    uint32_t objects;        /* bit d: at depth d + 1 it is an object */
+    uint8_t n;           /* digits, or bytes of a word */
+    char held[UTF8_MAX]; /* the beginning of a character */
+    uint8_t n_held;
+    uint8_t depth;    /* arrays and objects around */
+    bool in_key;      /* the string is the name of a member */
+    bool whole;       /* the number may have no fraction or exponent */
+    uint8_t word;     /* true, false, null */
+    uint32_t objects; /* bit d: at depth d + 1 it is an object */
 };
 
 enum json_bytes_found {
