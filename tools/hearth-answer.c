@@ -122,6 +122,7 @@ static int take_tools(struct answer *a, const json_t *list)
     a->in_call = false;
     if (!list) return 0;
     if (!a->calls) return bad_line("it has \"tools\", which this model was not trained to call");
+    if (json_array_size(list) == 0) return bad_line("\"tools\" is no array of tools");
     a->tools = tools_new();
     json_array_foreach(list, i, v)
     {

@@ -76,6 +76,8 @@ class HearthAnswer(unittest.TestCase):
         two = run(MINI, "--threads", "1", stdin=json.dumps({"ids": row["ids"], "tools": other}) + "\n" + json.dumps({"ids": row["ids"]}) + "\n")
         self.assertEqual([json.loads(x)["ids"] for x in two.stdout.splitlines()], [held, free], "tools are those of one line")
         self.refused(1, "two tools", MINI, "--threads", "1", stdin=json.dumps({"ids": [2], "tools": other * 2}) + "\n")
+        for none in ("[]", "{}", "3"):
+            self.refused(1, "no array of tools", MINI, "--threads", "1", stdin='{"ids": [2], "tools": %s}\n' % none)
         self.refused(1, "not trained to call", MODEL, "--threads", "1", stdin='{"ids": [2], "tools": []}\n')
 
     def test_what_is_no_prompt_is_refused(self):
