@@ -8,7 +8,8 @@ usage: train.py DIR --tokenizer F.model [--steps N] [--minutes M] [--from F.gguf
 DIR gets last.pt (model, its mean over the last steps, optimizers, step; written anew every few minutes and on SIGTERM, the
 one before stays as before.pt) and log.txt. The run ends after --steps or --minutes of work, of all its pieces together,
 and its learning rates fall over the last part of it: do not change them between pieces. Matrices are trained by Muon, all
-else by AdamW. --from begins with the weights of an exported file; --rate below 1 then keeps more of them. While FILE of --pause exists, the work stands still.
+else by AdamW. --from begins with the weights of an exported file; --rate below 1 then keeps more of them. While FILE of
+--pause exists, the work stands still.
 """
 import argparse
 import os
