@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The mask has a bit for exactly those tokens whose bytes may follow, one by one. */
 #include <criterion/criterion.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "engine/token/call_mask.h"
 #include "engine/token/detokenizer.h"
+#include "tests/golden/golden.h"
 #include "tests/unit/engine/token/vocab_make.h"
 
 static const char offered[] =
@@ -15,17 +18,37 @@ static struct vocab_made made;
 static struct tools *tools;
 static struct call_mask *mask;
 
+static void open_mask(void)
+{
+    struct reason why = { "" };
+
+    tools = tools_new();
+    cr_assert_eq(tools_add(tools, offered, strlen(offered), &why), 0, "%s", why.text);
+    cr_assert_eq(call_mask_new(made.v, &mask), 0);
+}
+
 static void setup(void)
 {
     struct gguf_make m;
-    struct reason why = { "" };
 
     gguf_make_init(&m);
     vocab_make_small(&m);
     made = vocab_make_load(&m);
-    tools = tools_new();
-    cr_assert_eq(tools_add(tools, offered, strlen(offered), &why), 0, "%s", why.text);
-    cr_assert_eq(call_mask_new(made.v, &mask), 0);
+    open_mask();
+}
+
+/* hearth-mini's vocabulary: pieces of a call are tokens, with quotation marks at any place. */
+static void setup_mini(void)
+{
+    struct reason why = { "" };
+    char path[4096];
+
+    cr_assert_not_null(golden_find("tools-v1/vocab.gguf", path, sizeof(path)));
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    cr_assert_eq(gguf_open(fd, &why, &made.g), 0, "%s", why.text);
+    (void)close(fd);
+    cr_assert_eq(vocab_load(made.g, &why, &made.v), 0, "%s", why.text);
+    open_mask();
 }
 
 static void drop(void)
@@ -46,7 +69,7 @@ static bool may_follow(const struct call_form *f, uint32_t id)
     return n > 0;
 }
 
-Test(call_mask, has_the_tokens_that_may_follow_and_no_other, .init = setup, .fini = drop)
+static void check_each_place(void)
 {
     static const char call[] =
         "{\"name\":\"the\",\"arguments\":{\"a\":\"the \xea\xb0\x80\\\"\xc3\xa9"
@@ -73,6 +96,16 @@ Test(call_mask, has_the_tokens_that_may_follow_and_no_other, .init = setup, .fin
     for (size_t i = 0; i < call_mask_words(mask); i++)
         cr_assert_eq(got[i], 0, "nothing follows a call");
     free(got);
+}
+
+Test(call_mask, has_the_tokens_that_may_follow_and_no_other, .init = setup, .fini = drop)
+{
+    check_each_place();
+}
+
+Test(call_mask, knows_tokens_that_end_a_text, .init = setup_mini, .fini = drop)
+{
+    check_each_place();
 }
 
 Test(call_mask, pushes_whole_tokens_and_none_without_bytes, .init = setup, .fini = drop)
