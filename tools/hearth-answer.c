@@ -10,8 +10,7 @@
 #include <time.h>
 #include "base/cleanup.h"
 #include "engine/engine.h"
-#include "engine/token/call_mask.h"
-#include "engine/token/chat.h"
+#include "engine/token/call_guard.h"
 
 enum { EXIT_USAGE = 2, PROMPT_MAX = 1 << 15, ANSWER_MAX = 4096 };
 
@@ -22,18 +21,16 @@ struct answer {
 
     struct engine *e;
     const struct level *at;
-    uint32_t *id;             /* [PROMPT_MAX] */
-    uint32_t n_ids, n_cached; /* of a prompt; the first of them that count as cached */
-    uint32_t made[ANSWER_MAX], n_made;
+    uint32_t *id; /* [PROMPT_MAX + ANSWER_MAX] prompt and answer */
+    uint32_t n_ids, n_cached,
+        n_made;    /* of the prompt; the first of them that count as cached; of the answer */
     float *logits; /* [vocab] */
 
     struct chat chat;
-    struct call_mask *calls; /* of a model that calls tools, else NULL */
+    struct call_mask *mask; /* of a model that calls tools, else NULL */
     struct tools
         *tools; /* of this prompt: its calls fit one of them; NULL: they are as they come */
-    struct call_form call;
-    bool in_call;
-    uint64_t *allow; /* [(vocab + 63) / 64] tokens that may follow in a call */
+    struct call_guard *calls; /* with tools */
     double prefill_ms, total_ms;
 };
 
@@ -118,10 +115,10 @@ static int take_tools(struct answer *a, const json_t *list)
     size_t i;
     int r = 0;
 
+    a->calls = call_guard_free(a->calls);
     a->tools = tools_free(a->tools);
-    a->in_call = false;
     if (!list) return 0;
-    if (!a->calls) return bad_line("it has \"tools\", which this model was not trained to call");
+    if (!a->mask) return bad_line("it has \"tools\", which this model was not trained to call");
     if (json_array_size(list) == 0) return bad_line("\"tools\" is no array of tools");
     a->tools = tools_new();
     json_array_foreach(list, i, v)
@@ -129,6 +126,7 @@ static int take_tools(struct answer *a, const json_t *list)
         CLEANUP(freep) char *text = json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY);
         if (r == 0) r = a->tools && text ? tools_add(a->tools, text, strlen(text), &why) : -ENOMEM;
     }
+    if (r == 0) r = call_guard_new(&a->chat, engine_vocab(a->e), a->mask, a->tools, &a->calls);
     return r == 0 ? 0 : bad_line(r < 0 ? strerror(-r) : why.text);
 }
 
@@ -150,7 +148,7 @@ static int step(struct answer *a, struct engine_seq *seq, const uint32_t *ids, u
 {
     struct engine_item item = { .seq = seq, .tokens = ids, .n = n, .level = a->at, .want = want };
 
-    if (a->in_call) item.allow = a->allow;
+    if (a->calls) item.allow = call_guard_allow(a->calls);
     const int r = engine_step(a->e, &item, 1, a->logits);
 
     if (r < 0) return fail(a->model, strerror(-r));
@@ -179,21 +177,7 @@ static int prefill(struct answer *a, struct engine_seq *seq, uint32_t at, uint32
     return 0;
 }
 
-/* Token @id was appended: what may follow it in a call? */
-static void follow_call(struct answer *a, uint32_t id)
-{
-    if (!a->tools) return;
-    if (id == a->chat.call && !a->in_call) {
-        a->call = call_form_begin(a->tools);
-        a->in_call = true;
-    } else if (a->in_call) {
-        (void)call_mask_push(a->calls, &a->call, id);
-        a->in_call = !call_form_done(&a->call);
-    }
-    if (a->in_call) call_mask_fill(a->calls, &a->call, a->allow);
-}
-
-/* The answer to the prompt in a->id, into a->made. */
+/* The answer to the prompt in a->id, behind it. */
 static int generate(struct answer *a, struct engine_seq *seq)
 {
     const uint32_t vocab = engine_info(a->e)->vocab;
@@ -206,8 +190,9 @@ static int generate(struct answer *a, struct engine_seq *seq)
     while (a->n_made < a->max) {
         const uint32_t id = best_of(a->logits, vocab);
         if (vocab_is_stop(engine_vocab(a->e), id)) break;
-        a->made[a->n_made++] = id;
-        follow_call(a, id);
+        a->id[a->n_ids + a->n_made++] = id;
+        if (a->calls && call_guard_follow(a->calls, a->id, a->n_ids + a->n_made) < 0)
+            return fail("a call", strerror(ENOMEM));
         if (a->n_made < a->max && step(a, seq, &id, 1, ENGINE_WANT_LAST) != 0) return 1;
     }
     a->total_ms = now_ms() - begin;
@@ -225,7 +210,7 @@ static int answer_line(struct answer *a, const char *line, size_t n)
     if (status != 0) return status;
     (void)printf("{\"ids\": [");
     for (uint32_t i = 0; i < a->n_made; i++)
-        (void)printf("%s%u", i ? ", " : "", a->made[i]);
+        (void)printf("%s%u", i ? ", " : "", a->id[a->n_ids + i]);
     (void)printf("], \"prefill_ms\": %.3f, \"total_ms\": %.3f}\n", a->prefill_ms, a->total_ms);
     return 0;
 }
@@ -237,10 +222,9 @@ static int run(struct answer *a)
     ssize_t got;
     int status = 0;
 
-    a->id = calloc(PROMPT_MAX, sizeof(*a->id));
+    a->id = calloc(PROMPT_MAX + ANSWER_MAX, sizeof(*a->id));
     a->logits = calloc(engine_info(a->e)->vocab, sizeof(*a->logits));
-    a->allow = calloc((engine_info(a->e)->vocab + 63) / 64, sizeof(*a->allow));
-    if (!a->id || !a->logits || !a->allow) return fail("prompts", strerror(ENOMEM));
+    if (!a->id || !a->logits) return fail("prompts", strerror(ENOMEM));
     while (status == 0 && (got = getline(&line, &size, stdin)) > 0)
         status = answer_line(a, line, (size_t)got);
     return status == 0 && ferror(stdin) ? fail("standard input", strerror(errno)) : status;
@@ -329,18 +313,18 @@ int main(int argc, char **argv)
     if (fd < 0) return fail(a.model, strerror(errno));
     int r = engine_open(fd, &a.engine, &why, &a.e);
     if (r == 0) r = chat_init(&a.chat, engine_file(a.e), engine_vocab(a.e), &why);
-    if (r == 0 && a.chat.form == CHAT_FORM_TOOLS) r = call_mask_new(engine_vocab(a.e), &a.calls);
+    if (r == 0 && a.chat.form == CHAT_FORM_TOOLS) r = call_mask_new(engine_vocab(a.e), &a.mask);
     if (r != 0) return fail(a.model, r < 0 ? strerror(-r) : why.text);
     if (a.levels) status = add_levels(&a);
     if (status == 0 && !(a.at = level_find(engine_levels(a.e), a.level)))
         status = fail(a.level, "no such level");
     if (status == 0) status = run(&a);
     if (fflush(stdout) != 0 && status == 0) status = fail("standard output", strerror(errno));
+    call_guard_free(a.calls);
     tools_free(a.tools);
-    call_mask_free(a.calls);
+    call_mask_free(a.mask);
     engine_free(a.e);
     free(a.id);
     free(a.logits);
-    free(a.allow);
     return status;
 }

@@ -51,15 +51,15 @@ static int take_tools(const struct seq_model *m, struct seq *s, const Hearth__Wo
     }
     if (open->n_tools == 0) return 0;
     s->tools = tools_new();
-    s->allow = calloc((engine_info(m->engine)->vocab + 63) / 64, sizeof(*s->allow));
-    if (!s->tools || !s->allow) return err_raise(-ENOMEM);
+    if (!s->tools) return err_raise(-ENOMEM);
     for (size_t i = 0; i < open->n_tools; i++) {
         const int r = tools_add(s->tools, (const char *)open->tools[i]->json.data,
                                 open->tools[i]->json.len, why);
         if (r < 0) return err_pass(r);
         if (r > 0) return refuse(ret_code, HEARTH__ERROR_CODE__ERROR_INVALID);
     }
-    return 0;
+    const int r = call_guard_new(&m->chat, engine_vocab(m->engine), m->calls, s->tools, &s->calls);
+    return r < 0 ? err_pass(r) : 0;
 }
 
 static int take_stops(const struct seq_model *m, struct seq *s, const Hearth__Worker__SeqOpen *open,
@@ -77,24 +77,13 @@ static int take_stops(const struct seq_model *m, struct seq *s, const Hearth__Wo
     return 0;
 }
 
-/* Token @id was appended to the answer: in a call, what may follow it? */
-static void follow_call(const struct seq_model *m, struct seq *s, uint32_t id)
-{
-    if (!s->answer.in_call) return;
-    if (id == m->chat.call)
-        s->call = call_form_begin(s->tools);
-    else
-        (void)call_mask_push(m->calls, &s->call, id); /* one that may */
-    call_mask_fill(m->calls, &s->call, s->allow);
-}
-
 /* The tokens that an interrupted answer had, and their text, which is not given out again. */
 static int take_prior(const struct seq_model *m, struct seq *s, const Hearth__Worker__Tokens *prior,
                       struct turns_out *spans, Hearth__ErrorCode *ret_code, struct reason *why)
 {
     char text[ANSWER_OUT_MAX];
     size_t n;
-    const int r = turns_runs(m, prior, s->n, spans, ret_code, why);
+    int r = turns_runs(m, prior, s->n, spans, ret_code, why);
 
     if (r != 0) return r < 0 ? err_pass(r) : r;
 
@@ -105,7 +94,8 @@ static int take_prior(const struct seq_model *m, struct seq *s, const Hearth__Wo
         }
         s->tokens[s->n++] = prior->ids[i];
         (void)answer_push(&s->answer, prior->ids[i], text, &n);
-        follow_call(m, s, prior->ids[i]);
+        if (s->calls) r = call_guard_follow(s->calls, s->tokens, s->n);
+        if (r < 0) return err_pass(r);
     }
     s->n_fixed = s->n;
     return 0;
@@ -213,8 +203,8 @@ struct seq *seq_free(struct seq *s)
     if (!s) return NULL;
     list_remove(&s->node);
     engine_seq_free(s->kv);
+    call_guard_free(s->calls);
     tools_free(s->tools);
-    free(s->allow);
     free(s->tokens);
     free(s->span);
     free(s);
@@ -242,7 +232,7 @@ void seq_item(const struct seq *s, uint32_t most, const struct level *level,
                                  .level = level,
                                  .want = at + n == s->n && !s->prefix_only ? ENGINE_WANT_LAST
                                                                            : ENGINE_WANT_NONE,
-                                 .allow = s->answer.in_call ? s->allow : NULL };
+                                 .allow = s->calls ? call_guard_allow(s->calls) : NULL };
 }
 
 void seq_processed(struct seq *s, const struct level *level)
@@ -304,7 +294,10 @@ int seq_sample(const struct seq_model *m, struct seq *s, float *logits, struct s
     const int r = answer_push(&s->answer, id, ret->text, &ret->n_text);
     if (r == ANSWER_E_STOP) s->finish = HEARTH__FINISH__FINISH_STOP;
     if (r == ANSWER_E_CALL) take_call(s, ret);
-    follow_call(m, s, id);
+    if (s->calls && call_guard_follow(s->calls, s->tokens, s->n) < 0) {
+        reason_set(why, "memory is short: try again later");
+        return SEQ_E_REFUSED;
+    }
     if (!s->finish && s->n - s->n_prompt >= s->n_out_max)
         end_answer(s, HEARTH__FINISH__FINISH_LENGTH, ret);
     return 0;

@@ -12,7 +12,7 @@
 #include "base/list.h"
 #include "engine/decode/sampler.h"
 #include "engine/engine.h"
-#include "engine/token/call_mask.h"
+#include "engine/token/call_guard.h"
 #include "engine/token/chat.h"
 #include "worker/answer.h"
 
@@ -52,9 +52,8 @@ struct seq {
     uint32_t n_out_max;   /* most tokens of the answer */
     struct sampler_config sampling;
     struct answer answer;
-    struct tools *tools;   /* what may be called; NULL: nothing */
-    struct call_form call; /* in a call: what was made of it */
-    uint64_t *allow;       /* and the tokens that may follow, a bit each */
+    struct tools *tools;      /* what may be called; NULL: nothing */
+    struct call_guard *calls; /* with tools: holds calls to them */
     bool prefix_only;
     Hearth__Finish finish; /* not UNKNOWN: nothing more comes */
 };
@@ -97,7 +96,7 @@ struct seq_result {
 
 /**
  * seq_sample() - the item wanted logits and was processed: choose the next token and see whether it ends the answer
- * @logits: [vocab], changed. A call of more than ANSWER_CALL_MAX bytes is left out and ends the answer with FINISH_LENGTH. Return: 0 and @ret; SEQ_E_REFUSED (no token is possible: @why).
+ * @logits: [vocab], changed. A call of more than ANSWER_CALL_MAX bytes is left out and ends the answer with FINISH_LENGTH. Return: 0 and @ret; SEQ_E_REFUSED (no token is possible, or no memory for what may follow it: @why).
  */
 int seq_sample(const struct seq_model *m, struct seq *s, float *logits, struct seq_result *ret,
                struct reason *why);

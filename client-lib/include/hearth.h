@@ -201,7 +201,7 @@ enum hearth_event_type {
                                 was made also finish, usage, level, level_reason, model_name */
     HEARTH_EVENT_CALL /* text, text_size: a call that the model makes, whole, {"name": ..., "arguments": {...}} in JSON.
                          It fits the schema that was offered, so far as that is looked at (docs/TOOLS.md: names, required, type,
-                         enum, const); all else is the model's and must be checked. It comes before the text that the model says of it. */
+                         enum, const, x-verbatim); all else is the model's and must be checked. It comes before the text that the model says of it. */
 };
 
 /* Everything that it points to is valid until the callback returns. */

@@ -17,19 +17,16 @@ enum state {
     DONE,
 };
 
-struct call_form call_form_begin(const struct tools *tools)
+struct call_form call_form_begin(const struct tools *tools, const struct verbatim *said)
 {
-    return (struct call_form){ .tools = tools, .state = OPENING, .fixed = "{\"name\":\"" };
+    return (struct call_form){
+        .tools = tools, .said = said, .state = OPENING, .fixed = "{\"name\":\""
+    };
 }
 
 bool call_form_done(const struct call_form *f)
 {
     return f->state == DONE;
-}
-
-bool call_form_in_text(const struct call_form *f)
-{
-    return f->state == VALUE && json_bytes_in_text(&f->value);
 }
 
 static bool go(struct call_form *f, enum state s)
@@ -48,6 +45,16 @@ static bool go_fixed(struct call_form *f, enum state s, const char *fixed)
 static const struct tools_argument *argument(const struct call_form *f)
 {
     return &f->tool->arguments[f->next - 1];
+}
+
+static bool is_verbatim(const struct call_form *f)
+{
+    return f->said && argument(f)->verbatim;
+}
+
+bool call_form_in_text(const struct call_form *f)
+{
+    return f->state == VALUE && !is_verbatim(f) && json_bytes_in_text(&f->value);
 }
 
 /* An optional one may be left out, a required one may not: up to which argument the next one may be. */
@@ -81,7 +88,7 @@ static bool begin_value(struct call_form *f)
 
     f->value = json_bytes_begin(a->kinds);
     f->low = 0;
-    f->high = a->n_values;
+    f->high = is_verbatim(f) ? verbatim_count(f->said) : a->n_values;
     return go(f, a->n_values > 0 ? ONE_OF : VALUE);
 }
 
@@ -155,13 +162,20 @@ static bool one_of(struct call_form *f, uint8_t byte)
     return narrow(f, byte, value_of);
 }
 
+/* One byte more of a string, after its quotation mark. */
+static bool text_byte(struct call_form *f, uint8_t byte)
+{
+    if (!is_verbatim(f) || f->n++ == 0) return true;
+    return verbatim_push(f->said, &f->low, &f->high, f->n - 2, byte);
+}
+
 static bool value(struct call_form *f, uint8_t byte)
 {
     switch (json_bytes_push(&f->value, byte)) {
     case JSON_BYTES_NO:
         break;
     case JSON_BYTES_MORE:
-        return true;
+        return text_byte(f, byte);
     case JSON_BYTES_DONE:
         return go(f, AFTER);
     case JSON_BYTES_BEFORE:

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "engine/token/detokenizer.h"
 #include "engine/token/plain.h"
 #include "engine/token/prompt.h"
 
@@ -239,6 +240,33 @@ int chat_render(const struct chat *c, struct tokenizer *t, struct gguf_string to
         break;
     }
     return finish(r, &p, ret_n, why);
+}
+
+/* Parts of a rendered conversation that nobody said, and how many line ends in a row end them. */
+enum { SKIP_ROLE = 1, SKIP_TOOLS = 2 };
+
+int chat_texts(const struct chat *c, const struct vocab *v, const uint32_t *ids, size_t n,
+               struct buf *out)
+{
+    char piece[VOCAB_TEXT_MAX];
+    size_t skip = 0, ends = 0;
+    int r = 0;
+
+    for (size_t i = 0; i < n && r == 0; i++) {
+        const size_t size = detokenizer_piece(v, ids[i], false, piece);
+        size_t at = 0;
+        if (ids[i] == c->start || ids[i] == c->tools) {
+            skip = ids[i] == c->tools ? SKIP_TOOLS : SKIP_ROLE;
+            ends = 0;
+        }
+        if (size == 0) r = buf_append(out, "", 1);
+        for (; at < size && skip > 0; at++) {
+            ends = piece[at] == '\n' ? ends + 1 : 0;
+            if (ends == skip) skip = 0;
+        }
+        if (r == 0) r = buf_append(out, piece + at, size - at);
+    }
+    return r < 0 ? err_pass(r) : r;
 }
 
 int chat_raw(struct tokenizer *t, const char *text, size_t n, uint32_t *out, size_t max,

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "base/buf.h"
 #include "base/reason.h"
 #include "engine/format/gguf.h"
 #include "engine/token/tokenizer.h"
@@ -91,6 +92,15 @@ bool chat_leading_space(const struct chat *c);
 int chat_render(const struct chat *c, struct tokenizer *t, struct gguf_string tools,
                 const struct chat_turn *turns, size_t n, bool answer, uint32_t *out, size_t max,
                 size_t *ret_n, struct reason *why);
+
+/**
+ * chat_texts() - what was said in a conversation: the texts of its turns, append to @out with a zero byte before each
+ * @c: of the form CHAT_FORM_TOOLS. @ids: [n] as rendered, answers made since included. Roles, marks and the list of tools are no
+ * part of it; the system text and the first user's text are two, if tools stand between them.
+ * Return: 0, -ENOMEM, BUF_E_FULL.
+ */
+int chat_texts(const struct chat *c, const struct vocab *v, const uint32_t *ids, size_t n,
+               struct buf *out);
 
 /**
  * chat_raw() - the tokens of a text to be continued as it is: bos, if the model has one, and the text

@@ -59,6 +59,14 @@ struct gguf_string tools_lines(const struct tools *t)
                                  t->lines.n };
 }
 
+bool tools_verbatim(const struct tools *t)
+{
+    for (size_t i = 0; i < t->n; i++)
+        for (size_t a = 0; a < t->tool[i].n_arguments; a++)
+            if (t->tool[i].arguments[a].verbatim) return true;
+    return false;
+}
+
 const struct tools_tool *tools_sorted(const struct tools *t, size_t *ret_n)
 {
     *ret_n = t->n;
@@ -202,17 +210,33 @@ static int take_values(const char *tool, const json_t *property, struct tools_ar
     return 0;
 }
 
+static int take_verbatim(const char *tool, const json_t *verbatim, struct tools_argument *a,
+                         struct reason *why)
+{
+    if (!json_is_boolean(verbatim))
+        return refuse(why, "tool '%s': 'x-verbatim' of '%s' is neither true nor false", tool,
+                      a->name);
+    a->verbatim = json_is_true(verbatim);
+    if (!a->verbatim || (a->kinds == JSON_BYTES_STRING && a->n_values == 0)) return 0;
+    return refuse(why,
+                  "tool '%s': '%s' has 'x-verbatim', which goes with the type string and without "
+                  "'enum' and 'const'",
+                  tool, a->name);
+}
+
 /* What may be said of a property that is no object (true, as JSON Schema has it, or anything): any value fits. */
 static int take_argument(const char *tool, const char *name, const json_t *property,
                          struct tools_argument *ret, struct reason *why)
 {
-    const json_t *type = json_object_get(property, "type");
+    const json_t *type = json_object_get(property, "type"),
+                 *verbatim = json_object_get(property, "x-verbatim");
 
     ret->kinds = JSON_BYTES_ANY;
     ret->name = strdup(name);
     if (!ret->name) return err_raise(-ENOMEM);
     int r = type ? take_type(tool, type, ret, why) : 0;
     if (r == 0) r = take_values(tool, property, ret, why);
+    if (r == 0 && verbatim) r = take_verbatim(tool, verbatim, ret, why);
     return r < 0 ? err_pass(r) : r;
 }
 

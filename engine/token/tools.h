@@ -25,6 +25,7 @@ struct tools_argument {
     char **
         values; /* [n_values] JSON of the only ones that it may have, sorted by bytes; none: any of its kinds */
     size_t n_values;
+    bool verbatim; /* a string that stands in the conversation word for word */
 };
 
 struct tools_tool {
@@ -40,7 +41,7 @@ struct tools *tools_new(void);
 struct tools *tools_free(struct tools *t);
 
 /**
- * tools_add() - append the tool @json: [n] {"name": ..., "parameters": {"properties": {NAME: {"type", "enum", "const"}}, "required": [...]}}
+ * tools_add() - append the tool @json: [n] {"name": ..., "parameters": {"properties": {NAME: {"type", "enum", "const", "x-verbatim"}}, "required": [...]}}
  * Other members are not looked at. Names have 1 to TOOLS_NAME_MAX of A-Z a-z 0-9 _ . -
  * Return: 0; TOOLS_E_INVALID (@why; also a name that is there already, or no more room for lines); -ENOMEM. @t is then as before.
  */
@@ -48,6 +49,9 @@ int tools_add(struct tools *t, const char *json, size_t n, struct reason *why);
 
 /** tools_lines() - a line for each tool, in the order of adding: "name(first,second?)\n", ? what is not required. Borrowed. */
 struct gguf_string tools_lines(const struct tools *t);
+
+/** tools_verbatim() - true if an argument of a tool is to be verbatim. */
+bool tools_verbatim(const struct tools *t);
 
 /** tools_sorted() - the tools by the bytes of their names: [*ret_n], borrowed until the next tools_add(). */
 const struct tools_tool *tools_sorted(const struct tools *t, size_t *ret_n);

@@ -29,7 +29,7 @@ static const char *value_of(unsigned kinds)
 
 static void call_all(const struct tools *tools, const struct tools_tool *t)
 {
-    struct call_form f = call_form_begin(tools);
+    struct call_form f = call_form_begin(tools, NULL);
 
     push(&f, "{\"name\":\"");
     push(&f, t->name);
@@ -47,11 +47,16 @@ static void call_all(const struct tools *tools, const struct tools_tool *t)
 
 static void take_call(const struct tools *tools, const char *text, size_t n)
 {
-    struct call_form f = call_form_begin(tools);
+    struct verbatim *said = NULL;
     size_t i = 0;
+
+    if (verbatim_new(text, n, &said) != 0)
+        abort(); /* what a call has as well, but for its own form */
+    struct call_form f = call_form_begin(tools, said);
 
     while (i < n && call_form_push(&f, (uint8_t)text[i]))
         i++;
+    verbatim_free(said);
     if (!call_form_done(&f)) return;
     json_t *call = json_loadb(text, i, 0, NULL);
     if (!json_is_string(json_object_get(call, "name"))) abort();

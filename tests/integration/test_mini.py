@@ -199,6 +199,25 @@ class Mini(TestCase):
         self.assertGreater(len(made), len(seeds), "there were calls")
         self.assertEqual({c["name"] for c in made}, set(tools))
 
+    def test_what_is_to_be_verbatim_was_said(self):
+        """Sampled wildly, a name or a text that nobody said comes up soon, unless the schema forbids it."""
+        asked = ("call Sora", "text Minho that the \"red\" car is here", "서대문구청까지 안내해 줘", "하윤에게 늦어요라고 문자 보내 줘")
+        names = ("call", "message_send", "navigate")
+        free = lambda t: {**t, "parameters": {**t["parameters"], "properties": {k: {"type": "string"} for k in t["parameters"]["required"]}}}
+        made_up = {}
+        for kind, tools in (("held", offer(names)), ("free", [pb.Tool(json=json.dumps(free(TOOLS[n])).encode()) for n in names])):
+            values = []
+            for seed in range(3 if SANITIZED else 10):
+                some = [self.c.generate(text, tools=tools, max_tokens=80, temperature=1.5, seed=seed) for text in asked]
+                run([(self.c, a) for a in some])
+                for a, text in zip(some, asked):
+                    self.assertIsNone(a.error, a)
+                    values += [(v, text) for call in calls(a) for k, v in call["arguments"].items() if k != "avoid"]
+            self.assertGreater(len(values), 5)
+            made_up[kind] = [v for v, text in values if v not in text]
+        self.assertEqual(made_up["held"], [])
+        self.assertNotEqual(made_up["free"], [])
+
     def test_a_call_without_an_end_is_left_out(self):
         """A tool of the training, one token short of its call."""
         whole = self.c.wait(self.c.generate("lock the car", tools=offer(["car_lock"]), max_tokens=80))

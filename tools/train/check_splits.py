@@ -26,6 +26,11 @@ def fits(value, schema):
     return not isinstance(value, (int, float)) or schema.get("minimum", value) <= value <= schema.get("maximum", value)
 
 
+def stands(value, row):
+    """Whether @value stands word for word in what was said, as "x-verbatim" wants it."""
+    return any(value in text for text in (row["system"], *(t["text"] for t in row["turns"] if t["role"] != "model")))
+
+
 def wrong_call(call, row, tools):
     """What is wrong with a call of a conversation, or None."""
     tool = tools.get(form.own_name(row, call["name"]))
@@ -35,6 +40,8 @@ def wrong_call(call, row, tools):
     for k, v in call["arguments"].items():
         if k not in p["properties"] or not fits(v, p["properties"][k]):
             return f"argument {k}={v!r}"
+        if p["properties"][k].get("x-verbatim") and not stands(v, row):
+            return f"argument {k}={v!r} was not said"
     missing = [k for k in p["required"] if k not in call["arguments"]]
     return f"without {missing[0]}" if missing else None
 

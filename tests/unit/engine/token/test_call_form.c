@@ -14,9 +14,15 @@ static const char *const offered[] = {
     "{\"name\": \"stop2\", \"parameters\": {\"properties\": {\"now\": {\"type\": \"boolean\"}}}}",
     ("{\"name\": \"fan\", \"parameters\": {\"properties\": {\"n\": {\"enum\": [3, 30, 4.5]}, "
      "\"no\": {}}, \"required\": [\"n\"]}}"),
+    ("{\"name\": \"call\", \"parameters\": {\"properties\": {\"to\": {\"type\": \"string\", "
+     "\"x-verbatim\": true}, \"why\": {\"type\": \"string\", \"x-verbatim\": true}}, "
+     "\"required\": [\"to\"]}}"),
 };
 
+static const char conversation[] = "say \"hi\" to\nSora Kim \xea\xb0\x80\xeb\x82\x98";
+
 static struct tools *tools;
+static struct verbatim *said;
 
 static void setup(void)
 {
@@ -25,17 +31,19 @@ static void setup(void)
     tools = tools_new();
     for (size_t i = 0; i < sizeof(offered) / sizeof(offered[0]); i++)
         cr_assert_eq(tools_add(tools, offered[i], strlen(offered[i]), &why), 0, "%s", why.text);
+    cr_assert_eq(verbatim_new(conversation, sizeof(conversation) - 1, &said), 0);
 }
 
 static void drop(void)
 {
     tools = tools_free(tools);
+    said = verbatim_free(said);
 }
 
 /* How many bytes of @text are taken. */
 static size_t taken(const char *text, bool *ret_done)
 {
-    struct call_form f = call_form_begin(tools);
+    struct call_form f = call_form_begin(tools, said);
     size_t n = 0;
 
     while (text[n] && call_form_push(&f, (uint8_t)text[n]))
@@ -58,6 +66,10 @@ Test(call_form, takes_calls_that_fit_what_was_offered, .init = setup, .fini = dr
         "{\"name\":\"fan\",\"arguments\":{\"n\":3}}\n",
         "{\"name\":\"fan\",\"arguments\":{\"n\":30,\"no\":[1,{\"a\":null}]}}\n",
         "{\"name\":\"fan\",\"arguments\":{\"n\":4.5,\"no\":1.25}}\n",
+        "{\"name\":\"call\",\"arguments\":{\"to\":\"Sora Kim\"}}\n",
+        "{\"name\":\"call\",\"arguments\":{\"to\":\"\xeb\x82\x98\",\"why\":\"\\\"hi\\\" "
+        "to\\nSo\"}}\n",
+        "{\"name\":\"call\",\"arguments\":{\"to\":\"\"}}\n",
     };
     bool done;
 
@@ -98,12 +110,27 @@ Test(call_form, stops_at_the_byte_that_does_not_fit, .init = setup, .fini = drop
           "{\"name\":\"seat\",\"arguments\":{\"level\":2,\"at\":\"\"" },
         { "{\"name\":\"fan\",\"arguments\":{\"n\":31", "{\"name\":\"fan\",\"arguments\":{\"n\":3" },
         { "{\"name\":\"fan\",\"arguments\":{\"n\":4}", "{\"name\":\"fan\",\"arguments\":{\"n\":4" },
+        { "{\"name\":\"call\",\"arguments\":{\"to\":\"Soraya",
+          "{\"name\":\"call\",\"arguments\":{\"to\":\"Sora" },
+        { "{\"name\":\"call\",\"arguments\":{\"to\":\"Kim Sora",
+          "{\"name\":\"call\",\"arguments\":{\"to\":\"Kim " },
+        { "{\"name\":\"call\",\"arguments\":{\"to\":\"hi\" to",
+          "{\"name\":\"call\",\"arguments\":{\"to\":\"hi\"" },
         { "{\"name\":\"stop\",\"arguments\":{}}\n\n", "{\"name\":\"stop\",\"arguments\":{}}\n" },
     };
     bool done;
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         cr_assert_eq(taken(bad[i].text, &done), strlen(bad[i].after), "%s", bad[i].text);
+}
+
+Test(call_form, without_texts_a_verbatim_argument_is_any, .init = setup, .fini = drop)
+{
+    bool done;
+
+    said = verbatim_free(said);
+    (void)taken("{\"name\":\"call\",\"arguments\":{\"to\":\"Sara\"}}\n", &done);
+    cr_assert(done);
 }
 
 /* A tool of @name, [n_sorted] of them. */
@@ -115,6 +142,15 @@ static const struct tools_tool *find(const char *name)
     for (size_t i = 0; i < n; i++)
         if (strcmp(t[i].name, name) == 0) return &t[i];
     return NULL;
+}
+
+static const struct tools_argument *argument(const struct tools_tool *t, const char *name)
+{
+    size_t i = 0;
+
+    while (strcmp(t->arguments[i].name, name) != 0)
+        i++;
+    return &t->arguments[i];
 }
 
 static void check_fits(const char *text, size_t n)
@@ -136,7 +172,8 @@ static void check_fits(const char *text, size_t n)
     cr_assert_eq(known, json_object_size(arguments));
     json_object_foreach(arguments, key, v)
     {
-        cr_assert_not_null(v);
+        const struct tools_argument *a = argument(t, key);
+        if (a->verbatim) cr_assert_not_null(strstr(conversation, json_string_value(v)), "%s", key);
     }
     json_decref(call);
 }
@@ -150,7 +187,7 @@ Test(call_form, whatever_may_follow_ends_as_a_call_that_fits, .init = setup, .fi
     size_t ended = 0;
 
     for (int c = 0; c < CALLS; c++) {
-        struct call_form f = call_form_begin(tools);
+        struct call_form f = call_form_begin(tools, said);
         size_t n = 0;
         while (!call_form_done(&f) && n < BYTES_MAX) {
             uint8_t may[256];

@@ -12,10 +12,14 @@
 
 static const char offered[] =
     "{\"name\": \"the\", \"parameters\": {\"properties\": {\"a\": {\"type\": \"string\"}, \"b\": "
-    "{\"enum\": [\"he\", \"hen\"]}, \"c\": {\"type\": \"number\"}}, \"required\": [\"a\"]}}";
+    "{\"enum\": [\"he\", \"hen\"]}, \"c\": {\"type\": \"number\"}, \"d\": {\"type\": "
+    "\"string\", \"x-verbatim\": true}}, \"required\": [\"a\"]}}";
+
+static const char conversation[] = "then the hen\" is \xea\xb0\x80";
 
 static struct vocab_made made;
 static struct tools *tools;
+static struct verbatim *said;
 static struct call_mask *mask;
 
 static void open_mask(void)
@@ -24,6 +28,7 @@ static void open_mask(void)
 
     tools = tools_new();
     cr_assert_eq(tools_add(tools, offered, strlen(offered), &why), 0, "%s", why.text);
+    cr_assert_eq(verbatim_new(conversation, sizeof(conversation) - 1, &said), 0);
     cr_assert_eq(call_mask_new(made.v, &mask), 0);
 }
 
@@ -55,6 +60,7 @@ static void drop(void)
 {
     call_mask_free(mask);
     tools_free(tools);
+    verbatim_free(said);
     vocab_made_deinit(&made);
 }
 
@@ -73,8 +79,8 @@ static void check_each_place(void)
 {
     static const char call[] =
         "{\"name\":\"the\",\"arguments\":{\"a\":\"the \xea\xb0\x80\\\"\xc3\xa9"
-        "\",\"b\":\"hen\",\"c\":-1.5e3}}\n";
-    struct call_form f = call_form_begin(tools);
+        "\",\"b\":\"hen\",\"c\":-1.5e3,\"d\":\"the hen\\\" is \xea\xb0\x80\"}}\n";
+    struct call_form f = call_form_begin(tools, said);
     uint64_t *got = calloc(call_mask_words(mask), sizeof(*got));
     size_t many = 0;
 
@@ -110,7 +116,7 @@ Test(call_mask, knows_tokens_that_end_a_text, .init = setup_mini, .fini = drop)
 
 Test(call_mask, pushes_whole_tokens_and_none_without_bytes, .init = setup, .fini = drop)
 {
-    struct call_form f = call_form_begin(tools);
+    struct call_form f = call_form_begin(tools, said);
     static const char begin[] = "{\"name\":\"the\",\"arguments\":{\"a\":\"";
 
     for (size_t i = 0; i < sizeof(begin) - 1; i++)

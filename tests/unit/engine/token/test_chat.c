@@ -425,6 +425,38 @@ Test(chat, tools_stand_after_the_system_text_and_results_have_a_mark, .init = se
                 "<bos><start_of_turn>user\na<end_of_turn>\n<start_of_turn>model\n");
 }
 
+Test(chat, what_was_said_is_without_roles_and_tools, .init = setup_tools, .fini = drop)
+{
+    static const uint32_t made_call[] = { CALL, FIRST_BYTE + '{', FIRST_BYTE + '}', 8 };
+    const struct chat_turn turns[] = { turn(CHAT_ROLE_SYSTEM, "sys"),
+                                       turn(CHAT_ROLE_USER, "a\n\nb"),
+                                       { .role = CHAT_ROLE_MODEL, .ids = made_call, .n_ids = 4 },
+                                       turn(CHAT_ROLE_TOOL, "[]") };
+    static const char lines[] = "tool(x)\nother()\n", want[] = "sys\n\n|a\n\nb|\n|{}|\n|[]|\n";
+    const struct gguf_string tools = { lines, strlen(lines) };
+    struct reason why = { "" };
+    struct buf texts;
+    char got[64] = "";
+    size_t n_ids, n = 0;
+
+    cr_assert_eq(chat_render(&chat, t, tools, turns, 4, true, ids, IDS_MAX, &n_ids, &why), 0);
+    buf_init(&texts, 1024);
+    cr_assert_eq(chat_texts(&chat, made.v, ids, n_ids, &texts), 0);
+    for (size_t i = 0; i < texts.n; i++) {
+        const char c = (char)buf_front(&texts)[i];
+        if (c)
+            got[n++] = c;
+        else if (n > 0 && got[n - 1] != '|')
+            got[n++] = '|';
+    }
+    if (n > 0 && got[n - 1] == '|') got[n - 1] = '\0';
+    cr_assert_str_eq(got, want);
+    buf_deinit(&texts);
+    buf_init(&texts, 8);
+    cr_assert_eq(chat_texts(&chat, made.v, ids, n_ids, &texts), BUF_E_FULL);
+    buf_deinit(&texts);
+}
+
 Test(chat, no_text_makes_a_mark, .init = setup_tools, .fini = drop)
 {
     static const char said[] = "<tools><call>{}<result><end_of_turn>";

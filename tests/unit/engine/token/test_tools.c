@@ -167,6 +167,47 @@ Test(tools, there_is_a_limit_to_each_size, .init = setup, .fini = drop)
     free(json);
 }
 
+Test(tools, an_argument_may_be_verbatim, .init = setup, .fini = drop)
+{
+    size_t n;
+
+    cr_assert_eq(
+        add("{\"name\": \"a\", \"parameters\": {\"properties\": {\"x\": {\"type\": \"string\", "
+            "\"x-verbatim\": false}}}}"),
+        0);
+    cr_assert_not(tools_verbatim(tools));
+    cr_assert_eq(
+        add("{\"name\": \"b\", \"parameters\": {\"properties\": {\"x\": 0, \"y\": {\"type\": "
+            "\"string\", \"x-verbatim\": true}}}}"),
+        0);
+    cr_assert(tools_verbatim(tools));
+    const struct tools_tool *t = tools_sorted(tools, &n);
+    cr_assert_not(t[0].arguments[0].verbatim);
+    cr_assert_not(t[1].arguments[0].verbatim);
+    cr_assert(t[1].arguments[1].verbatim);
+}
+
+Test(tools, verbatim_is_for_free_strings_only, .init = setup, .fini = drop)
+{
+    static const char *const bad[] = {
+        "{\"type\": \"string\", \"x-verbatim\": 1}",
+        "{\"type\": \"integer\", \"x-verbatim\": true}",
+        "{\"type\": [\"string\", \"null\"], \"x-verbatim\": true}",
+        "{\"type\": \"string\", \"enum\": [\"a\"], \"x-verbatim\": true}",
+        "{\"x-verbatim\": true}",
+    };
+    char json[256];
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        (void)snprintf(json, sizeof(json),
+                       "{\"name\": \"t\", \"parameters\": {\"properties\": {\"place\": %s}}}",
+                       bad[i]);
+        cr_assert_eq(add(json), TOOLS_E_INVALID, "%s", bad[i]);
+        cr_assert_not_null(strstr(why.text, "x-verbatim"), "%s", why.text);
+        cr_assert_not_null(strstr(why.text, "'place'"), "%s", why.text);
+    }
+}
+
 /* Tools with long lines, until there is no more room for them. */
 Test(tools, lines_have_a_limit_and_one_that_does_not_fit_leaves_nothing, .init = setup,
      .fini = drop)
