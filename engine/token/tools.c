@@ -73,7 +73,7 @@ const struct tools_tool *tools_sorted(const struct tools *t, size_t *ret_n)
     return t->tool;
 }
 
-static bool name_ok(const char *s)
+bool tools_name_ok(const char *s)
 {
     static const char letters[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
@@ -116,7 +116,7 @@ static int check_schema(const json_t *tool, const char *name, json_t **ret_prope
                       json_object_size(*ret_properties), TOOLS_ARGUMENTS_MAX);
     json_object_foreach(*ret_properties, key, v)
     {
-        if (!name_ok(key))
+        if (!tools_name_ok(key))
             return refuse(
                 why,
                 "tool '%s': '%.80s' is no name for an argument: use 1 to %d of A-Z a-z 0-9 _ . -",
@@ -176,13 +176,25 @@ static int take_type(const char *tool, const json_t *type, struct tools_argument
                   tool, a->name);
 }
 
+/* With no more digits than it needs: 0.1 is 0.1 and not 0.10000000000000001. */
+static char *shortest(const json_t *value)
+{
+    const size_t flags = JSON_ENCODE_ANY | JSON_COMPACT;
+    char *text = json_dumps(value, flags | JSON_REAL_PRECISION(JSON_BYTES_DIGITS_MAX));
+    CLEANUP(json_freep) json_t *same = text ? json_loads(text, JSON_DECODE_ANY, NULL) : NULL;
+
+    if (!same || json_equal(same, value)) return text;
+    free(text);
+    return json_dumps(value, flags);
+}
+
 static int add_value(struct tools_argument *a, const json_t *value)
 {
     char **more = realloc(a->values, (a->n_values + 1) * sizeof(*more));
 
     if (!more) return err_raise(-ENOMEM);
     a->values = more;
-    more[a->n_values] = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+    more[a->n_values] = shortest(value);
     if (!more[a->n_values]) return err_raise(-ENOMEM);
     a->n_values++;
     return 0;
@@ -318,7 +330,7 @@ int tools_add(struct tools *t, const char *json, size_t n, struct reason *why)
     if (!read) return refuse(why, "a tool is no JSON, at byte %d: %s", e.position, e.text);
     const char *name = json_string_value(json_object_get(read, "name"));
     if (!name) return refuse(why, "a tool is no object with a 'name'");
-    if (!name_ok(name))
+    if (!tools_name_ok(name))
         return refuse(why, "'%.80s' is no name for a tool: use 1 to %d of A-Z a-z 0-9 _ . -", name,
                       TOOLS_NAME_MAX);
     const size_t at = place_of(t, name);

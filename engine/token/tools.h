@@ -50,6 +50,9 @@ int tools_add(struct tools *t, const char *json, size_t n, struct reason *why);
 /** tools_lines() - a line for each tool, in the order of adding: "name(first,second?)\n", ? what is not required. Borrowed. */
 struct gguf_string tools_lines(const struct tools *t);
 
+/** tools_name_ok() - whether a tool or an argument may have the name @s. */
+bool tools_name_ok(const char *s);
+
 /** tools_verbatim() - true if an argument of a tool is to be verbatim. */
 bool tools_verbatim(const struct tools *t);
 
