@@ -63,6 +63,11 @@ static void fill_part(const struct request_part *from, Hearth__Part *to, Hearth_
         to->text = borrow(&from->bytes);
         return;
     }
+    if (from->kind == REQUEST_CALL) {
+        to->kind_case = HEARTH__PART__KIND_CALL;
+        to->call = borrow(&from->bytes);
+        return;
+    }
     hearth__media__init(media);
     media->data = borrow(&from->bytes);
     media->rate_hz = from->rate_hz;
@@ -137,12 +142,19 @@ Hearth__Sampling compose_sampling(const struct hearth_request *q)
     return s;
 }
 
-/* The bytes of a part that are still in the frame. */
+/* The bytes of a part that are in the frame and could be moved out of it. */
 static ProtobufCBinaryData inside(const Hearth__Part *p)
 {
-    if (p->kind_case == HEARTH__PART__KIND_TEXT) return p->text;
-    if (p->kind_case == HEARTH__PART__KIND_TEXT_FD_INDEX) return (ProtobufCBinaryData){ 0 };
-    return p->image->data;
+    switch (p->kind_case) {
+    case HEARTH__PART__KIND_TEXT:
+        return p->text;
+    case HEARTH__PART__KIND_IMAGE:
+    case HEARTH__PART__KIND_AUDIO:
+    case HEARTH__PART__KIND_VIDEO_FRAME:
+        return p->image->data;
+    default:
+        return (ProtobufCBinaryData){ 0 };
+    }
 }
 
 static Hearth__Part *largest(const struct compose *k)

@@ -140,6 +140,15 @@ int hearth_request_video_frame(struct hearth_request *q, const void *data, size_
                     data, size);
 }
 
+int hearth_request_call(struct hearth_request *q, const char *json, size_t size)
+{
+    const size_t n = text_size(json, size);
+
+    if (q->n_messages == 0 || q->messages[q->n_messages - 1].role != HEARTH_ROLE_MODEL || n == 0)
+        return err_raise(-EINVAL);
+    return add_part(q, (struct request_part){ .kind = REQUEST_CALL }, json, n);
+}
+
 int hearth_request_tool(struct hearth_request *q, const char *json, size_t size)
 {
     const size_t n = text_size(json, size);

@@ -16,7 +16,7 @@ enum {
     REQUEST_SIZE_MAX = 512 << 20, /* bytes of all parts: a video has no more in this memory */
 };
 
-enum request_kind { REQUEST_TEXT, REQUEST_IMAGE, REQUEST_AUDIO, REQUEST_VIDEO_FRAME };
+enum request_kind { REQUEST_TEXT, REQUEST_IMAGE, REQUEST_AUDIO, REQUEST_VIDEO_FRAME, REQUEST_CALL };
 
 struct request_bytes {
     uint8_t *data; /* [size] */

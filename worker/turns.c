@@ -13,10 +13,12 @@
 #include <unistd.h>
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "engine/token/call_json.h"
 
 struct texts {
-    struct chat_turn *turn; /* [n] */
-    char **text;            /* [n] owned */
+    struct chat_turn *turn;     /* [n] */
+    char **text;                /* [n] owned */
+    struct gguf_string **calls; /* [n] of each turn, owned as their bytes are */
     size_t n;
 };
 
@@ -24,6 +26,12 @@ static void texts_deinit(const struct texts *t)
 {
     for (size_t i = 0; t->text && i < t->n; i++)
         free(t->text[i]);
+    for (size_t i = 0; t->turn && t->calls && i < t->n; i++) {
+        for (size_t k = 0; k < t->turn[i].n_calls; k++)
+            free((char *)(size_t)t->calls[i][k].bytes);
+        free(t->calls[i]);
+    }
+    free(t->calls);
     free(t->text);
     free(t->turn);
 }
@@ -93,6 +101,7 @@ static int part_text(const Hearth__Part *p, const int *fds, size_t n_fds, char *
         reason_set(why, "%s is not supported by this model: send text",
                    p->kind_case == HEARTH__PART__KIND_AUDIO ? "audio" : "an image");
         return refuse(ret_code, HEARTH__ERROR_CODE__ERROR_UNSUPPORTED);
+    case HEARTH__PART__KIND_CALL: /* taken before */
     case HEARTH__PART__KIND__NOT_SET:
     default: /* a kind that a newer client knows */
         reason_set(why, "a part of the message is of a kind that is not known here");
@@ -101,6 +110,33 @@ static int part_text(const Hearth__Part *p, const int *fds, size_t n_fds, char *
     reason_set(why, "the texts of a message have more than %d bytes: shorten them",
                TOKENIZER_TEXT_MAX);
     return refuse(ret_code, HEARTH__ERROR_CODE__ERROR_TOO_LONG);
+}
+
+/* A call that the model made, of turn @at. */
+static int take_call(const struct seq_model *m, struct texts *t, size_t at,
+                     ProtobufCBinaryData json, Hearth__ErrorCode *ret_code, struct reason *why)
+{
+    struct chat_turn *turn = &t->turn[at];
+    char *call = NULL;
+
+    if (m->chat.form != CHAT_FORM_TOOLS) {
+        reason_set(why, "this model was not trained to call tools: leave the calls out");
+        return refuse(ret_code, HEARTH__ERROR_CODE__ERROR_UNSUPPORTED);
+    }
+    if (turn->role != CHAT_ROLE_MODEL || turn->n > 0) {
+        reason_set(why, "message %zu has a call %s", at + 1,
+                   turn->n > 0 ? "behind a text: calls come first"
+                               : "and is not the model's: only the model makes calls");
+        return refuse(ret_code, HEARTH__ERROR_CODE__ERROR_INVALID);
+    }
+    struct gguf_string *more = realloc(t->calls[at], (turn->n_calls + 1) * sizeof(*more));
+    if (!more) return err_raise(-ENOMEM);
+    turn->calls = t->calls[at] = more;
+    const int r = call_json((const char *)json.data, json.len, &call, why);
+    if (r > 0) return refuse(ret_code, HEARTH__ERROR_CODE__ERROR_INVALID);
+    if (r < 0) return err_pass(r);
+    more[turn->n_calls++] = (struct gguf_string){ call, strlen(call) };
+    return 0;
 }
 
 static enum chat_role role_of(Hearth__Role role)
@@ -118,13 +154,15 @@ static enum chat_role role_of(Hearth__Role role)
     }
 }
 
-static int take_turns(const Hearth__Worker__SeqOpen *open, const int *fds, size_t n_fds,
-                      struct texts *t, Hearth__ErrorCode *ret_code, struct reason *why)
+static int take_turns(const struct seq_model *m, const Hearth__Worker__SeqOpen *open,
+                      const int *fds, size_t n_fds, struct texts *t, Hearth__ErrorCode *ret_code,
+                      struct reason *why)
 {
     t->turn = calloc(open->n_turns + 1, sizeof(*t->turn));
     t->text = calloc(open->n_turns + 1, sizeof(*t->text));
+    t->calls = calloc(open->n_turns + 1, sizeof(*t->calls));
     t->n = open->n_turns;
-    if (!t->turn || !t->text) return err_raise(-ENOMEM);
+    if (!t->turn || !t->text || !t->calls) return err_raise(-ENOMEM);
     for (size_t i = 0; i < t->n; i++) {
         const Hearth__Worker__Turn *from = open->turns[i];
         struct chat_turn *to = &t->turn[i];
@@ -135,7 +173,10 @@ static int take_turns(const Hearth__Worker__SeqOpen *open, const int *fds, size_
             continue;
         }
         for (size_t k = 0; k < from->n_parts; k++) {
-            const int r = part_text(from->parts[k], fds, n_fds, &t->text[i], &to->n, ret_code, why);
+            const Hearth__Part *p = from->parts[k];
+            const int r = p->kind_case == HEARTH__PART__KIND_CALL
+                              ? take_call(m, t, i, p->call, ret_code, why)
+                              : part_text(p, fds, n_fds, &t->text[i], &to->n, ret_code, why);
             if (r != 0) return r < 0 ? err_pass(r) : r;
         }
         to->text = t->text[i] ? t->text[i] : "";
@@ -170,8 +211,9 @@ static int render_raw(const struct seq_model *m, const struct texts *t, struct t
     size_t n = 0, n_tokens = 0;
 
     for (size_t i = 0; i < t->n; i++) {
-        if (t->turn[i].ids) {
-            reason_set(why, "a raw request cannot continue a conversation");
+        if (t->turn[i].ids || t->turn[i].n_calls > 0) {
+            reason_set(why, t->turn[i].ids ? "a raw request cannot continue a conversation"
+                                           : "a raw request has no calls: leave them out");
             return refuse(ret_code, HEARTH__ERROR_CODE__ERROR_INVALID);
         }
         const int r = append(&all, &n, t->turn[i].text, t->turn[i].n);
@@ -274,7 +316,7 @@ int turns_render(const struct seq_model *m, const Hearth__Worker__SeqOpen *open,
     const struct level *level = NULL;
 
     int r = level_named(m, open->level, &level, ret_code, why);
-    if (r == 0) r = take_turns(open, fds, n_fds, &t, ret_code, why);
+    if (r == 0) r = take_turns(m, open, fds, n_fds, &t, ret_code, why);
     if (r == 0 && !open->raw && !one_level(open))
         r = earlier_spans(m, open, &t, out, ret_code, why);
     if (r == 0)

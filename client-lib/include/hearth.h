@@ -321,6 +321,13 @@ HEARTH_API int hearth_request_audio(struct hearth_request *q, const int16_t *pcm
 HEARTH_API int hearth_request_video_frame(struct hearth_request *q, const void *data, size_t size,
                                           uint64_t time_us);
 /**
+ * hearth_request_call() - add a call that the model made to the last message, which is the model's, before its text
+ * For apps that keep the history themselves; in a conversation hearthd has the calls. @json: [size] or HEARTH_TEXT_SIZE, as
+ * HEARTH_EVENT_CALL brought it; copied.
+ * Return: as hearth_request_text(); -EINVAL also for a message of another role, or an empty call.
+ */
+HEARTH_API int hearth_request_call(struct hearth_request *q, const char *json, size_t size);
+/**
  * hearth_request_tool() - offer a function; calls of it come as HEARTH_EVENT_CALL
  * @json: {"name": ..., "description": ..., "parameters": {JSON Schema}}; copied; at most 256, of 64 KiB each. To answer a call, send
  * its result as a message of HEARTH_ROLE_TOOL in the same conversation, with the same tools.

@@ -140,11 +140,18 @@ static int put_trimmed(struct prompt *p, const char *text, size_t n)
     return prompt_text(p, s.bytes, s.n);
 }
 
-/* The text of a turn, or the tokens of an answer without those that ended it. */
-static int put_content(struct prompt *p, const struct chat_turn *turn)
+/* The calls and the text of a turn, or the tokens of an answer without those that ended it. */
+static int put_content(const struct chat *c, struct prompt *p, const struct chat_turn *turn)
 {
     size_t n = turn->n_ids;
+    int r = 0;
 
+    for (size_t i = 0; i < turn->n_calls && r == 0; i++) {
+        r = prompt_id(p, c->call);
+        if (r == 0) r = prompt_text(p, turn->calls[i].bytes, turn->calls[i].n);
+        if (r == 0) r = put(p, "\n");
+    }
+    if (r != 0) return r;
     if (!turn->ids) return put_trimmed(p, turn->text, turn->n);
     while (n > 0 && vocab_is_stop(tokenizer_vocab(p->t), turn->ids[n - 1]))
         n--;
@@ -180,7 +187,7 @@ static int put_turn(const struct chat *c, struct prompt *p, const struct chat_tu
     int r = 0;
 
     if (turn->role == CHAT_ROLE_TOOL && c->form == CHAT_FORM_TOOLS) r = prompt_id(p, c->result);
-    if (r == 0) r = put_content(p, turn);
+    if (r == 0) r = put_content(c, p, turn);
     if (r == 0) r = prompt_id(p, c->end);
     return r != 0 ? r : put(p, "\n");
 }
@@ -224,6 +231,9 @@ int chat_render(const struct chat *c, struct tokenizer *t, struct gguf_string to
     assert(tools.n == 0 || c->form == CHAT_FORM_TOOLS);
     prompt_init(&p, t, out, max);
     if (r != 0) return r;
+    for (size_t i = 0; i < n; i++)
+        assert(turns[i].n_calls == 0 ||
+               (c->form == CHAT_FORM_TOOLS && turns[i].role == CHAT_ROLE_MODEL && !turns[i].ids));
     for (size_t i = 0; i < n; i++)
         for (size_t k = 0; turns[i].ids && k < turns[i].n_ids; k++)
             if (turns[i].role != CHAT_ROLE_MODEL || turns[i].ids[k] >= vocab_size(v))

@@ -42,6 +42,10 @@ struct chat_turn {
     const uint32_t
         *ids; /* [n_ids] an earlier answer as it was made, instead of text; CHAT_ROLE_MODEL only */
     size_t n_ids;
+    const struct gguf_string
+        *calls; /* [n_calls] of an earlier answer that is given as text: the calls that it begins
+                                        with, as call_json() makes them; CHAT_ROLE_MODEL and CHAT_FORM_TOOLS only */
+    size_t n_calls;
 };
 
 #define CHAT_NO_TOOLS ((struct gguf_string){ NULL, 0 })

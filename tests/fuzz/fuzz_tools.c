@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "engine/token/call_form.h"
+#include "engine/token/call_json.h"
 #include "tests/fuzz/fuzz.h"
 
 static void push(struct call_form *f, const char *text)
@@ -63,6 +64,21 @@ static void take_call(const struct tools *tools, const char *text, size_t n)
     json_decref(call);
 }
 
+/* A call that is given back has its form, and keeps it. */
+static void give_back(const char *text, size_t n)
+{
+    struct reason why = { "" };
+    char *call = NULL, *again = NULL;
+
+    if (call_json(text, n, &call, &why) != 0) {
+        if (!why.text[0]) abort();
+        return;
+    }
+    if (call_json(call, strlen(call), &again, &why) != 0 || strcmp(call, again) != 0) abort();
+    free(call);
+    free(again);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const char *at = (const char *)data, *end;
@@ -80,6 +96,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t i = 0; i < n; i++)
         call_all(tools, &t[i]);
     take_call(tools, at, size);
+    give_back(at, size);
     tools_free(tools);
     return 0;
 }

@@ -199,6 +199,27 @@ class Mini(TestCase):
         self.assertGreater(len(made), len(seeds), "there were calls")
         self.assertEqual({c["name"] for c in made}, set(tools))
 
+    def test_an_app_may_keep_the_history_itself(self):
+        """With the calls of earlier answers given back the prompt is what hearthd's own conversation is, and so is the answer."""
+        asked, tools = ("set the temperature to 21 degrees and lock the car", "make it two degrees warmer"), offer(["climate_temperature", "climate_adjust", "car_lock"])
+        self.c.ok("conversation_open", pb.ConversationOpen(name="kept"))
+        kept = [self.c.wait(self.c.generate(text, conversation="kept", tools=tools)) for text in asked]
+        self.c.ok("conversation_close", pb.ConversationClose(name="kept"))
+        self.assertEqual(len(calls(kept[0])), 2)
+        pretty = [json.dumps(c, indent=1, ensure_ascii=True).encode() for c in calls(kept[0])]
+        answer = pb.Message(role=pb.ROLE_MODEL, parts=[*(pb.Part(call=c) for c in pretty), pb.Part(text=kept[0].text)])
+        own = self.c.wait(self.c.generate(messages=[said(pb.ROLE_USER, asked[0]), answer, said(pb.ROLE_USER, asked[1])], tools=tools))
+        self.assertEqual((calls(own), own.text, own.done.usage.prompt_tokens), (calls(kept[1]), kept[1].text, kept[1].done.usage.prompt_tokens))
+
+    def test_calls_that_nobody_made_are_refused(self):
+        call, text = pb.Part(call=b'{"name":"car_lock","arguments":{}}'), pb.Part(text=b"x")
+        for role, parts, words in ((pb.ROLE_MODEL, [text, call], ("message 2", "behind a text")), (pb.ROLE_MODEL, [pb.Part(call=b"{")], ("no JSON",)),
+                                   (pb.ROLE_MODEL, [pb.Part(call=b"{}")], ("'name'",)), (pb.ROLE_TOOL, [call], ("message 2", "the model"))):
+            answer = pb.Message(role=role, parts=parts)
+            self.refused(self.c.wait(self.c.generate(messages=[said(pb.ROLE_USER, "a"), answer, said(pb.ROLE_USER, "b")])), "INVALID", *words)
+        raw = [pb.Message(role=pb.ROLE_MODEL, parts=[call])]
+        self.refused(self.c.wait(self.c.generate(messages=raw, raw=True)), "INVALID", "raw")
+
     def test_what_is_to_be_verbatim_was_said(self):
         """Sampled wildly, a name or a text that nobody said comes up soon, unless the schema forbids it."""
         asked = ("call Sora", "text Minho that the \"red\" car is here", "서대문구청까지 안내해 줘", "하윤에게 늦어요라고 문자 보내 줘")
@@ -272,6 +293,8 @@ class Others(TestCase):
 
     def test_models_without_tools_say_so(self):
         self.refused(self.c.wait(self.c.generate("hello", tools=offer(["weather"]))), "UNSUPPORTED", "not trained to call tools")
+        called = pb.Message(role=pb.ROLE_MODEL, parts=[pb.Part(call=b'{"name":"a","arguments":{}}')])
+        self.refused(self.c.wait(self.c.generate(messages=[said(pb.ROLE_USER, "a"), called, said(pb.ROLE_USER, "b")])), "UNSUPPORTED", "leave the calls out")
 
 
 if __name__ == "__main__":

@@ -241,6 +241,29 @@ Test(calls, send_messages_and_parts_in_order)
     cr_assert_eq(p[3]->video_frame->time_us, 40000u);
 }
 
+Test(calls, give_earlier_calls_back_before_the_text)
+{
+    static const char call[] = "{\"name\":\"a\",\"arguments\":{}}";
+
+    cr_assert_eq(hearth_request_message(request, HEARTH_ROLE_USER), 0);
+    cr_assert_eq(hearth_request_text(request, "do it", HEARTH_TEXT_SIZE), 0);
+    cr_assert_eq(hearth_request_message(request, HEARTH_ROLE_MODEL), 0);
+    cr_assert_eq(hearth_request_call(request, call, HEARTH_TEXT_SIZE), 0);
+    cr_assert_eq(hearth_request_call(request, call, sizeof(call) - 1), 0);
+    cr_assert_eq(hearth_request_text(request, "Okay.", HEARTH_TEXT_SIZE), 0);
+    cr_assert_eq(hearth_request_message(request, HEARTH_ROLE_USER), 0);
+    cr_assert_eq(hearth_request_text(request, "again", HEARTH_TEXT_SIZE), 0);
+    const Hearth__Message *m = generate()->messages[1];
+
+    cr_assert_eq(m->n_parts, 3u);
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(m->parts[i]->kind_case, HEARTH__PART__KIND_CALL);
+        cr_assert_eq(m->parts[i]->call.len, sizeof(call) - 1);
+        cr_assert_arr_eq(m->parts[i]->call.data, call, sizeof(call) - 1);
+    }
+    cr_assert_eq(m->parts[2]->kind_case, HEARTH__PART__KIND_TEXT);
+}
+
 Test(calls, send_a_request_again_and_leave_it_as_it_was)
 {
     static char text[300000];

@@ -30,6 +30,17 @@ Test(request, needs_a_message_before_its_parts)
     cr_assert_eq(hearth_request_text(q, "x", 1), 0);
 }
 
+Test(request, calls_are_the_models)
+{
+    cr_assert_eq(hearth_request_call(q, "{}", 2), -EINVAL);
+    cr_assert_eq(hearth_request_message(q, HEARTH_ROLE_USER), 0);
+    cr_assert_eq(hearth_request_call(q, "{}", 2), -EINVAL);
+    cr_assert_eq(hearth_request_message(q, HEARTH_ROLE_MODEL), 0);
+    cr_assert_eq(hearth_request_call(q, "", 0), -EINVAL);
+    cr_assert_eq(hearth_request_call(q, NULL, 2), -EINVAL);
+    cr_assert_eq(hearth_request_call(q, "{}", 2), 0);
+}
+
 Test(request, takes_known_roles_and_data_that_is_there)
 {
     cr_assert_eq(hearth_request_message(q, (enum hearth_role)4), -EINVAL);

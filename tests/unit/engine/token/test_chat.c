@@ -425,6 +425,23 @@ Test(chat, tools_stand_after_the_system_text_and_results_have_a_mark, .init = se
                 "<bos><start_of_turn>user\na<end_of_turn>\n<start_of_turn>model\n");
 }
 
+Test(chat, calls_of_an_earlier_answer_stand_before_its_text, .init = setup_tools, .fini = drop)
+{
+    const struct gguf_string calls[] = { { "{1}", 3 }, { "{2}", 3 } };
+    struct chat_turn turns[] = { turn(CHAT_ROLE_USER, "a"), turn(CHAT_ROLE_MODEL, " yes "),
+                                 turn(CHAT_ROLE_USER, "b") };
+    static const char lines[] = "t()\n";
+#define BEGIN "<bos><start_of_turn>user\n<tools>t()\n\na<end_of_turn>\n<start_of_turn>model\n"
+#define END   "<end_of_turn>\n<start_of_turn>user\nb<end_of_turn>\n<start_of_turn>model\n"
+
+    turns[1].calls = calls;
+    turns[1].n_calls = 2;
+    check_tools(lines, turns, 3, true, BEGIN "<call>{1}\n<call>{2}\nyes" END);
+    turns[1].n = 0;
+    turns[1].n_calls = 1;
+    check_tools(lines, turns, 3, true, BEGIN "<call>{1}\n" END);
+}
+
 Test(chat, what_was_said_is_without_roles_and_tools, .init = setup_tools, .fini = drop)
 {
     static const uint32_t made_call[] = { CALL, FIRST_BYTE + '{', FIRST_BYTE + '}', 8 };

@@ -10,10 +10,11 @@
 #include <string.h>
 #include <unistd.h>
 #include "engine/token/chat.h"
+#include "engine/token/detokenizer.h"
 #include "engine/token/tools.h"
 #include "tests/golden/golden.h"
 
-enum { TURNS_MAX = 16, IDS_MAX = 4096 };
+enum { TURNS_MAX = 16, IDS_MAX = 4096, TEXT_MAX = 4096, CALLS_MAX = 8 };
 
 static struct gguf *g;
 static struct vocab *v;
@@ -79,9 +80,47 @@ static void add_tools(const json_t *list, struct tools *tools)
     }
 }
 
+/* The answer that @turn has as tokens, as calls: [n_calls] and a text instead. @text: [TEXT_MAX] holds all. */
+static void as_text(struct chat_turn *turn, char *text, struct gguf_string *calls)
+{
+    char *to = text, *begin = NULL;
+
+    turn->n_calls = 0;
+    turn->text = text;
+    for (size_t i = 0; i < turn->n_ids; i++) {
+        if (turn->ids[i] == chat.call) begin = to;
+        to += detokenizer_piece(v, turn->ids[i], false, to);
+        if (!begin || to == begin || to[-1] != '\n') continue;
+        cr_assert_lt(turn->n_calls, (size_t)CALLS_MAX);
+        calls[turn->n_calls++] = (struct gguf_string){ begin, (size_t)(to - begin) - 1 };
+        begin = NULL;
+        turn->text = to;
+    }
+    turn->n = (size_t)(to - turn->text);
+    turn->calls = calls;
+    turn->ids = NULL;
+}
+
+/* The same conversation, its earlier answers given as calls and texts. */
+static size_t render_texts(struct chat_turn *turns, size_t n, const struct tools *tools,
+                           uint32_t *ids)
+{
+    static char text[TURNS_MAX][TEXT_MAX];
+    static struct gguf_string calls[TURNS_MAX][CALLS_MAX];
+    struct reason why = { "" };
+    size_t n_ids = 0;
+
+    for (size_t i = 0; i < n; i++)
+        if (turns[i].ids) as_text(&turns[i], text[i], calls[i]);
+    cr_assert_eq(
+        chat_render(&chat, t, tools_lines(tools), turns, n, true, ids, IDS_MAX, &n_ids, &why), 0,
+        "%s", why.text);
+    return n_ids;
+}
+
 static void check(const json_t *row, size_t number)
 {
-    static uint32_t answers[TURNS_MAX][IDS_MAX], ids[IDS_MAX];
+    static uint32_t answers[TURNS_MAX][IDS_MAX], ids[IDS_MAX], again[IDS_MAX];
     struct chat_turn turns[TURNS_MAX];
     struct reason why = { "" };
     struct tools *tools = tools_new();
@@ -103,6 +142,8 @@ static void check(const json_t *row, size_t number)
     for (i = 0; i < n_ids; i++)
         cr_assert_eq(ids[i], (uint32_t)json_integer_value(json_array_get(want, i)),
                      "conversation %zu, token %zu", number, i);
+    cr_assert_eq(render_texts(turns, n, tools, again), n_ids, "conversation %zu", number);
+    cr_assert_arr_eq(again, ids, n_ids * sizeof(*ids), "conversation %zu", number);
     tools_free(tools);
 }
 
