@@ -23,7 +23,7 @@ NOT_KNOWN = {"name": {"e": "I don't know who that is.", "k": "누구인지 아�
              "place": {"e": "I don't know where that is.", "k": "어디인지 아직 몰라요."}}
 # What a turn that needs nothing before it is, as shares; in training there is more of what is hard to learn.
 FRESH = {"personal": 25, "command": 26, "several": 13, "ask": 3, "favourite": 2, "absent": 9, "scope": 9, "say": 6, "translate": 7}
-FRESH_TRAINED = {"personal": 32, "command": 18, "several": 18, "ask": 2, "favourite": 2, "absent": 7, "scope": 12, "say": 5, "translate": 4}
+FRESH_TRAINED = {"personal": 27, "command": 21, "several": 18, "ask": 2, "favourite": 2, "absent": 7, "scope": 10, "say": 5, "translate": 8}
 RENAMED = 0.25  # of the groups of training
 HALVES = 0.15  # of the groups of training: commands of which the tools of one half are there, and nothing else
 AFFIXES = "my car do new x the go hq one v2 ba kor tu mi set run app our on up".split()
@@ -189,7 +189,8 @@ class Composer:
 
     def several(self, lang, facts, among=None):
         """Two or three commands in one sentence."""
-        n, texts, calls, blocks, keys, words = (3 if self.rng.random() < 0.15 else 2), [], [], [], [], set()
+        r, texts, calls, blocks, keys, words = self.rng, [], [], [], [], set()
+        n = 3 if r.random() < 0.15 else 2
         for _ in range(60):
             b, line = self.pick(lang, among, commands_only=True)
             text, got = self.fill(line.text, lang, facts)
@@ -204,6 +205,8 @@ class Composer:
                 if base is None:
                     continue
                 text = base
+            if self.split == "train" and texts and r.random() < 0.2:
+                text = r.choice([x.text for x in self.wraps["around"].of(lang, "train") if x.text.endswith(" {c}")]).replace("{c}", text)
             texts.append(text)
             words.add(b.head[0])
             calls.append(self.call(b, got))
@@ -213,7 +216,7 @@ class Composer:
                 break
         else:
             return None
-        join = self.rng.choice(self.wraps["join"].of(lang, self.split)).text
+        join = r.choice(self.wraps["join"].of(lang, self.split)).text
         text = texts[-1]
         for i, t in enumerate(reversed(texts[:-1])):
             text = join.replace("{a}", t).replace("{b}", text) if i == 0 else (f"{t}, {text}" if lang == "e" else f"{t}고 {text}")
@@ -337,8 +340,10 @@ class Composer:
 
     def translate(self, lang):
         way = self.rng.choice(("ek", "ke"))
-        e, k = self.values.phrase()
+        e, k, others = self.values.phrase()
         source, target = (e, k) if way == "ek" else (k, e)
+        if self.split == "train" and others[way[0]] and self.rng.random() < 0.35:
+            source = self.rng.choice(others[way[0]])
         if self.rng.random() < 0.3:
             source = source.rstrip(".?")
         if way == "ek" and self.rng.random() < 0.4:

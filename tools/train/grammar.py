@@ -146,11 +146,12 @@ def tools():
 
 
 def phrases():
-    """(pairs of templates, {slot: [(English, Korean)]})."""
+    """([(English, Korean, other English, other Korean)] templates, the others being lists, {slot: [(English, Korean)]})."""
     pairs, lists = [], {}
     for _, row in rows("phrases.txt"):
         if (m := re.match(r"\((\w+)\) (.*)", row)):
             lists[m.group(1)] = [tuple(x.split("=")) for x in m.group(2).split("; ")]
         else:
-            pairs.append(tuple(x.strip() for x in row.split("|")))
+            e, k, *others = (x.strip() for x in row.split("|"))
+            pairs.append((e, k, *([x.strip() for x in o.split(";")] for o in others or ("", ""))))
     return pairs, lists

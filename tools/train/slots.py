@@ -10,6 +10,8 @@ ONES = ("zero one two three four five six seven eight nine ten eleven twelve thi
         "eighteen nineteen").split()
 TENS = "x x twenty thirty forty fifty sixty seventy eighty ninety".split()
 INITIAL, VOWEL, END = "b d f g h j k l m n p r s t v w z br dr gr kr tr st".split(), "a e i o u ai ea oo".split(), ["", "n", "r", "s", "l", "m", "x", "t"]
+NOUNS = ("thing", "food", "place", "room", "object", "closable", "lost", "person", "wash", "pain")  # lists of phrases.txt
+TITLES = "과장님 대리님 부장님 차장님 선생님 교수님 원장님 소장님 씨 이모 삼촌 아저씨".split()  # behind a family name
 COMMON = ["가", "나", "다", "라", "마", "바", "사", "아", "자", "하", "기", "니", "리", "미", "비", "시", "이", "지", "희", "도", "로", "모", "보",
           "소", "오", "조", "호", "구", "두", "무", "부", "수", "우", "주", "후", "강", "동", "송", "진", "현", "은", "영", "정", "선", "문", "별", "솔", "슬"]
 
@@ -51,9 +53,13 @@ class Values:
     def made_up(self, lang):
         """
         A word that means nothing, so that copying is learnt and not the list of names. A part of it may be a word that
-        commands are made of: that is copied, too.
+        commands are made of: that is copied, too; in training all of it, whole or in pieces, and there may be two words.
         """
         r = self.rng
+        if self.split == "train" and lang == "k" and r.random() < 0.15:
+            return self.made_of(lang) + " " + self.made_of(lang)
+        if self.split == "train" and r.random() < 0.25:
+            return self.made_of(lang)
         while True:
             known = r.choice(self.common[lang]) if self.split == "train" and r.random() < 0.3 else ""
             if lang == "e":
@@ -68,6 +74,19 @@ class Values:
             if len(w) > 1 and w not in self.others and grammar.number_split("word", w) == self.split:
                 return w
 
+    def made_of(self, lang):
+        """One of the words that texts of training are made of, or up to three pieces of some."""
+        r = self.rng
+        while True:
+            if r.random() < 0.4:
+                w = r.choice(self.common[lang])
+            else:
+                some = [r.choice(self.common[lang]) for _ in range(r.randint(1, 3))]
+                w = "".join(x[i:i + r.randint(1, 3)] for x in some for i in [r.randrange(len(x))])
+            w = w.capitalize()
+            if len(w) > 1 and w not in self.others and grammar.number_split("word", w) == "train":
+                return w
+
     def text(self, slot, lang):
         """A free value: from the list of the split, or made up."""
         r = self.rng
@@ -75,12 +94,18 @@ class Values:
             return self.message(lang)
         pool = self.free[(slot, lang, self.split)]
         roll = r.random() * (0.55 if self.split == "train" else 1)  # more made up ones, so that copying is learnt
+        if self.split == "train" and slot == "city" and roll < 0.25:
+            return self.made_up(lang)
+        if self.split == "train" and slot == "name" and lang == "k" and roll < 0.04:
+            return f"{chr(0xAC00 + r.choice(RANGE))} {r.choice(TITLES)}"
         if slot == "name" and roll < 0.35:
             return self.made_up(lang) + (" " + self.made_up(lang) if lang == "e" and roll < 0.08 else "")
         if slot in ("place", "title", "item") and roll < 0.3:
             w = self.made_up(lang)
             tails = {"e": {"place": ("Street", "Hotel", "Station", "Park"), "title": ("songs", "by " + self.made_up("e")), "item": ("sauce", "cheese")},
                      "k": {"place": ("역", "호텔", "공원", " 시장"), "title": (" 노래", " 음악"), "item": (" 소스", " 과자")}}[lang][slot]
+            if self.split == "train" and lang == "k" and slot == "place":
+                tails += (" 호텔", " 역", "구청", " 공원", " 식당", "대학교")
             n = str(self.number("house", list(range(1, 300)))) if slot == "place" and r.random() < 0.2 else ""
             tail = r.choice(tails) if r.random() < 0.6 else ""
             if lang == "e":
@@ -94,29 +119,38 @@ class Values:
         return r.choice(pool)
 
     def message(self, lang):
-        """What a text message says: a phrase of the house and the road, without its full stop; in training also other talk."""
+        """What a text message says: a phrase of the house and the road, without its full stop; in training also other talk, or any words."""
         if self.split == "train" and self.rng.random() < 0.35:
             return self.rng.choice(self.talk[lang])
+        if self.split == "train" and lang == "k" and self.rng.random() < 0.2:
+            return " ".join(self.made_of(lang) for _ in range(self.rng.randint(2, 5)))
         while True:
-            e, k = self.phrase()
+            e, k, _ = self.phrase()
             t = e if lang == "e" else k
             if "?" not in t and len(t) < 44:
                 t = t.rstrip(".")
                 return t[0].lower() + t[1:] if lang == "e" and not t.startswith("I ") else t
 
     def phrase(self):
-        """A pair (English, Korean) of the split: a template with values that only this split combines."""
+        """
+        (English, Korean, {language: other ways to say it}) of the split: a template with values that only this split combines. In
+        training now and then a noun alone.
+        """
+        if self.split == "train" and self.rng.random() < 0.08:
+            e, k = self.rng.choice(self.lists[self.rng.choice(NOUNS)])
+            return e[0].upper() + e[1:], k, {"e": [], "k": []}
         while True:
-            e, k = self.rng.choice(self.pairs)
-            key, before = e, None
+            e, k, *more = self.rng.choice(self.pairs)
+            key, others = e, dict(zip("ek", more))
             for slot in dict.fromkeys(re.findall(r"\{(\w+)\}", e)):
                 a, b = self.rng.choice(self.lists[slot])
                 e, k, key = e.replace("{%s}" % slot, a), k.replace("{%s}" % slot, b), key + "|" + a
+                others = {lang: [x.replace("{%s}" % slot, b if lang == "k" else a) for x in some] for lang, some in others.items()}
             if "|" not in key and self.split != "train":
                 continue  # a phrase without values is one combination: it is for training
             if "|" in key and grammar.number_split("phrase", key) != self.split:
                 continue
-            return e[0].upper() + e[1:], fix(k)
+            return e[0].upper() + e[1:], fix(k), {"e": [x[0].upper() + x[1:] for x in others["e"] if x], "k": [fix(x) for x in others["k"] if x]}
 
     def duration(self, lang):
         r, part = self.rng, {}
@@ -206,6 +240,10 @@ class Values:
 def common_words():
     """({language: words that commands of training and closed values are made of}, {language: whole texts that are said and no command})."""
     words, talk = {"e": set(), "k": set()}, {"e": [], "k": []}
+    for some in grammar.phrases()[1].values():
+        for e, k in some:
+            words["e"].update(re.findall("[a-z]{3,9}", e))
+            words["k"].update(re.findall("[가-힣]{2,4}", k))
     for forms in grammar.values()[0].values():
         for _, e, k in forms:
             words["e"].update(re.findall("[a-z]{3,9}", " ".join(e)))
