@@ -49,7 +49,7 @@ static int begin(struct call_guard *g, const uint32_t *tokens, size_t n)
         int r = chat_texts(g->chat, g->vocab, tokens, n, &texts);
         g->said = verbatim_free(g->said);
         if (r == 0) r = verbatim_new((const char *)buf_front(&texts), texts.n, &g->said);
-        if (r < 0) return err_pass(r);
+        if (r != 0) return r < 0 ? err_pass(r) : err_fold(r);
     }
     g->form = call_form_begin(g->tools, g->said);
     g->in_call = true;
