@@ -2,12 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Short trainings side by side: what of size, templates and steps makes the loss of dev smaller? Prints a table.
 
-usage: sweep.py DIR --tokenizer F.model --from F.gguf [--steps N] [--threads T]
+usage: sweep.py DIR --tokenizer F.model [--steps N] [--threads T]
 
-Sizes begin with nothing, because each has weights of its own; templates and steps go on from the weights of F.gguf, at half the
-rates. Each run has N steps of some 1,900 tokens unless it says so, with rates that fall to its own end, and trains the full level
-alone. The loss is that of the answers' tokens of dev, by the mean of the weights over the last steps. DIR gets a folder for each
-run; what is there already is not run again.
+Every run begins with nothing and has N steps of some 1,900 tokens unless it says so, with rates that fall to its own end, and
+trains the full level alone. The loss is that of the answers' tokens of dev, by the mean of the weights over the last steps. DIR
+gets a folder for each run; what is there already is not run again.
 """
 import argparse
 import json
@@ -18,8 +17,8 @@ import sys
 
 import net
 
-SHAPES = (  # layers, width, FFN, layers that share KV, layers that see everything
-    (10, 128, 256, 4, [4, 9]), (10, 192, 384, 4, [4, 9]), (14, 192, 384, 8, [4, 13]), (10, 256, 512, 4, [4, 9]))
+SHAPES = (  # layers, width, FFN, layers that share KV, layers that see everything; the first is that of config.json
+    (14, 192, 384, 8, [4, 13]), (10, 128, 256, 4, [4, 9]), (10, 192, 384, 4, [4, 9]), (10, 256, 512, 4, [4, 9]))
 
 
 def shape(base, layers, width, ffn, shared, full):
@@ -28,16 +27,15 @@ def shape(base, layers, width, ffn, shared, full):
     return {"model": model, "full_attention": full, "levels": {"full": {"width": ffn, "skip": []}}, "level_weights": {"full": 1}}
 
 
-def runs(base, start, steps):
+def runs(base, steps):
     """(name, configuration, options of train.py)."""
-    for s in SHAPES:
-        yield f"{s[0]} layers of {s[1]}, from nothing", shape(base, *s), ["--steps", str(steps)]
-    more = ["--from", start, "--rate", "0.5"]
-    yield "before", base, [*more, "--steps", "1"]
-    for share in (0.02, 0.1, 1):
-        yield f"{100 * share:g} % of the templates", base, [*more, "--steps", str(steps), "--templates", str(share)]
-    for n in (steps // 4, 2 * steps):
-        yield f"{n} steps", base, [*more, "--steps", str(n)]
+    own, here = shape(base, *SHAPES[0]), ["--steps", str(steps)]
+    for x in SHAPES:
+        yield f"{x[0]} layers of {x[1]}", shape(base, *x), here
+    for share in (0.02, 0.1):
+        yield f"{100 * share:g} % of the templates", own, [*here, "--templates", str(share)]
+    for n in (steps // 2, 2 * steps):
+        yield f"{n} steps", own, ["--steps", str(n)]
 
 
 def train(folder, config, options, o):
@@ -60,12 +58,11 @@ def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("dir")
     ap.add_argument("--tokenizer", required=True)
-    ap.add_argument("--from", dest="start", required=True)
-    ap.add_argument("--steps", type=int, default=150)
+    ap.add_argument("--steps", type=int, default=200)
     ap.add_argument("--threads", type=int, default=2)
     o = ap.parse_args()
     print("| run | million tokens | loss of dev | right tokens, % |\n|---|---|---|---|")
-    for name, config, options in runs(net.load_config(), o.start, o.steps):
+    for name, config, options in runs(net.load_config(), o.steps):
         got = train(os.path.join(o.dir, re.sub(r"\W+", "-", name)), config, options, o)
         print("| " + " | ".join((name, *got)) + " |", flush=True)
 
