@@ -34,9 +34,11 @@ def kinds(r):
 def figures(all_):
     test, free, f16, spoken = all_["test"], all_["free"]["full"], all_["f16"]["full"], all_["spoken"]
     q8 = test["full"]
+    free_lang = ", ".join(f"{name} {percent(free['exact_by_language'].get(k))}" for k, name in (("e", "English"), ("k", "Korean")))
     return f"""Test split, {q8['questions']} turns, each level, Q8_0, measured by hearth's engine (`tools/hearth-answer`). "Right" is the tool and
-all arguments, or all calls of several. Calls are held to the form and the schemas of the tools, as hearthd does; without
-that the full level makes {percent(free['valid_json'])} % valid JSON, and {percent(free['exact'])} % of the calls right. What is not valid then has no end.
+all arguments, or all calls of several. Calls are held to the form and the schemas of the tools, as hearthd does: names,
+places and free texts stand word for word in the conversation (`x-verbatim`, docs/TOOLS.md). Without any of that the full
+level makes {percent(free['valid_json'])} % valid JSON, and {percent(free['exact'])} % of the calls right ({free_lang}). What is not valid then has no end.
 
 {table(["level", "right, English, %", "Korean", "both", "no call out of scope, %", "no call of what is not offered", "valid JSON, %", "reply word for word, %",
         "chrF to Korean", "to English", "ms to the call, median"], rows(test))}
