@@ -191,7 +191,7 @@ static int generate(struct answer *a, struct engine_seq *seq)
         const uint32_t id = best_of(a->logits, vocab);
         if (vocab_is_stop(engine_vocab(a->e), id)) break;
         a->id[a->n_ids + a->n_made++] = id;
-        if (a->calls && call_guard_follow(a->calls, a->id, a->n_ids + a->n_made) < 0)
+        if (a->calls && call_guard_follow(a->calls, a->id, a->n_ids + a->n_made) != 0)
             return fail("a call", strerror(ENOMEM));
         if (a->n_made < a->max && step(a, seq, &id, 1, ENGINE_WANT_LAST) != 0) return 1;
     }

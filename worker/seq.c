@@ -96,6 +96,10 @@ static int take_prior(const struct seq_model *m, struct seq *s, const Hearth__Wo
         (void)answer_push(&s->answer, prior->ids[i], text, &n);
         if (s->calls) r = call_guard_follow(s->calls, s->tokens, s->n);
         if (r < 0) return err_pass(r);
+        if (r > 0) {
+            reason_set(why, "token %zu of the earlier answer is none of its call", i);
+            return refuse(ret_code, HEARTH__ERROR_CODE__ERROR_INTERNAL);
+        }
     }
     s->n_fixed = s->n;
     return 0;
@@ -294,11 +298,9 @@ int seq_sample(const struct seq_model *m, struct seq *s, float *logits, struct s
     const int r = answer_push(&s->answer, id, ret->text, &ret->n_text);
     if (r == ANSWER_E_STOP) s->finish = HEARTH__FINISH__FINISH_STOP;
     if (r == ANSWER_E_CALL) take_call(s, ret);
-    if (s->calls && call_guard_follow(s->calls, s->tokens, s->n) < 0) {
-        reason_set(why, "memory is short: try again later");
-        return SEQ_E_REFUSED;
-    }
     if (!s->finish && s->n - s->n_prompt >= s->n_out_max)
         end_answer(s, HEARTH__FINISH__FINISH_LENGTH, ret);
-    return 0;
+    if (s->finish || !s->calls || call_guard_follow(s->calls, s->tokens, s->n) == 0) return 0;
+    reason_set(why, "no memory to go on with a call");
+    return SEQ_E_REFUSED;
 }

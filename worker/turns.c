@@ -125,8 +125,9 @@ static int take_call(const struct seq_model *m, struct texts *t, size_t at,
     }
     if (turn->role != CHAT_ROLE_MODEL || turn->n > 0) {
         reason_set(why, "message %zu has a call %s", at + 1,
-                   turn->n > 0 ? "behind a text: calls come first"
-                               : "and is not the model's: only the model makes calls");
+                   turn->role != CHAT_ROLE_MODEL
+                       ? "and is not the model's: only the model makes calls"
+                       : "behind a text: calls come first");
         return refuse(ret_code, HEARTH__ERROR_CODE__ERROR_INVALID);
     }
     struct gguf_string *more = realloc(t->calls[at], (turn->n_calls + 1) * sizeof(*more));

@@ -12,9 +12,9 @@ struct call_guard {
     const struct vocab *vocab;
     const struct call_mask *mask;
     const struct tools *tools;
-    struct verbatim *said; /* of the conversation, if an argument asks for it */
+    struct verbatim *said; /* in the conversation, once a call needs it */
     struct call_form form;
-    bool in_call;
+    bool in_call, known; /* known: allow is that of this place */
     uint64_t allow[];
 };
 
@@ -40,38 +40,39 @@ struct call_guard *call_guard_free(struct call_guard *g)
     return NULL;
 }
 
-static int begin(struct call_guard *g, const uint32_t *tokens, size_t n)
+/* What was said: once is enough, because the model adds nothing to it. */
+static int listen(struct call_guard *g, const uint32_t *tokens, size_t n)
 {
     CLEANUP(buf_deinit) struct buf texts;
 
     buf_init(&texts, SIZE_MAX);
-    if (tools_verbatim(g->tools)) {
-        int r = chat_texts(g->chat, g->vocab, tokens, n, &texts);
-        g->said = verbatim_free(g->said);
-        if (r == 0) r = verbatim_new((const char *)buf_front(&texts), texts.n, &g->said);
-        if (r != 0) return r < 0 ? err_pass(r) : err_fold(r);
-    }
-    g->form = call_form_begin(g->tools, g->said);
-    g->in_call = true;
-    return 0;
+    int r = chat_texts(g->chat, g->vocab, tokens, n, &texts);
+    if (r == 0) r = verbatim_new((const char *)buf_front(&texts), texts.n, &g->said);
+    return r <= 0 ? r : err_fold(r);
 }
 
 int call_guard_follow(struct call_guard *g, const uint32_t *tokens, size_t n)
 {
     const uint32_t id = tokens[n - 1];
 
+    g->known = false;
     if (g->in_call) {
-        (void)call_mask_push(g->mask, &g->form, id);
+        if (!call_mask_push(g->mask, &g->form, id)) return CALL_GUARD_E_UNFIT;
         g->in_call = !call_form_done(&g->form);
     } else if (id == g->chat->call) {
-        const int r = begin(g, tokens, n - 1);
+        const bool asked = !g->said && tools_verbatim(g->tools);
+        const int r = asked ? listen(g, tokens, n) : 0;
         if (r < 0) return err_pass(r);
+        g->form = call_form_begin(g->tools, g->said);
+        g->in_call = true;
     }
-    if (g->in_call) call_mask_fill(g->mask, &g->form, g->allow);
     return 0;
 }
 
-const uint64_t *call_guard_allow(const struct call_guard *g)
+const uint64_t *call_guard_allow(struct call_guard *g)
 {
-    return g->in_call ? g->allow : NULL;
+    if (!g->in_call) return NULL;
+    if (!g->known) call_mask_fill(g->mask, &g->form, g->allow);
+    g->known = true;
+    return g->allow;
 }

@@ -4,7 +4,7 @@
 #include <jansson.h>
 #include "base/cleanup.h"
 #include "base/err.h"
-#include "engine/token/json_bytes.h"
+#include "engine/token/json_short.h"
 #include "engine/token/tools.h"
 
 #define refuse(why, ...) (reason_set((why), __VA_ARGS__), CALL_JSON_E_INVALID)
@@ -21,7 +21,7 @@ int call_json(const char *json, size_t n, char **ret, struct reason *why)
     if (n > TOOLS_JSON_MAX)
         return refuse(why, "a call has %zu bytes of JSON, at most %d are possible", n,
                       TOOLS_JSON_MAX);
-    CLEANUP(json_freep) json_t *read = json_loadb(json, n, JSON_REJECT_DUPLICATES, &e);
+    CLEANUP(json_freep) json_t *read = json_loadb(json, n, 0, &e);
     if (!read) return refuse(why, "a call is no JSON, at byte %d: %s", e.position, e.text);
     json_t *name = json_object_get(read, "name"), *arguments = json_object_get(read, "arguments");
     if (!json_is_string(name) || !tools_name_ok(json_string_value(name)))
@@ -32,7 +32,6 @@ int call_json(const char *json, size_t n, char **ret, struct reason *why)
                       json_string_value(name));
     CLEANUP(json_freep)
     json_t *call = json_pack("{s:O, s:O}", "name", name, "arguments", arguments);
-    *ret =
-        call ? json_dumps(call, JSON_COMPACT | JSON_REAL_PRECISION(JSON_BYTES_DIGITS_MAX)) : NULL;
+    *ret = call ? json_short(call) : NULL;
     return *ret ? 0 : err_raise(-ENOMEM);
 }

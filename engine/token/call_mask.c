@@ -90,14 +90,20 @@ struct call_mask *call_mask_free(struct call_mask *m)
     return NULL;
 }
 
-bool call_mask_push(const struct call_mask *m, struct call_form *f, uint32_t id)
+/* The bytes of token @id from @at on. */
+static bool push_rest(const struct call_mask *m, struct call_form *f, uint32_t id, size_t at)
 {
     char piece[VOCAB_TEXT_MAX];
     const size_t n = detokenizer_piece(m->vocab, id, false, piece);
 
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = at; i < n; i++)
         if (!call_form_push(f, (uint8_t)piece[i])) return false;
     return n > 0;
+}
+
+bool call_mask_push(const struct call_mask *m, struct call_form *f, uint32_t id)
+{
+    return push_rest(m, f, id, 0);
 }
 
 void call_mask_fill(const struct call_mask *m, const struct call_form *f, uint64_t *out)
@@ -111,8 +117,8 @@ void call_mask_fill(const struct call_mask *m, const struct call_form *f, uint64
         if (!call_form_push(&next, (uint8_t)b)) continue;
         const uint32_t end = text ? m->first[b] + m->rare[b] : m->first[b + 1];
         for (uint32_t i = m->first[b]; i < end; i++) {
-            struct call_form after = *f;
-            if (call_mask_push(m, &after, m->order[i])) put(out, m->order[i]);
+            struct call_form after = next;
+            if (push_rest(m, &after, m->order[i], 1)) put(out, m->order[i]);
         }
     }
 }

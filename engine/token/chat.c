@@ -252,29 +252,45 @@ int chat_render(const struct chat *c, struct tokenizer *t, struct gguf_string to
     return finish(r, &p, ret_n, why);
 }
 
-/* Parts of a rendered conversation that nobody said, and how many line ends in a row end them. */
-enum { SKIP_ROLE = 1, SKIP_TOOLS = 2 };
+/* What of a rendered conversation is being passed over. */
+enum skip {
+    SKIP_NOTHING,
+    SKIP_ROLE,  /* to the end of the line */
+    SKIP_TOOLS, /* to an empty line */
+    SKIP_MODEL, /* to the next turn */
+};
+
+static enum skip skip_from(const struct chat *c, uint32_t id, enum skip now)
+{
+    return id == c->start ? SKIP_ROLE : id == c->tools ? SKIP_TOOLS : now;
+}
+
+/* What is passed over behind @byte; @before stands before it, '\0': a mark. */
+static enum skip skip_on(enum skip now, char before, char byte)
+{
+    if (now == SKIP_ROLE && before == '\0' && byte == 'm') return SKIP_MODEL;
+    const bool ends = byte == '\n' && (now == SKIP_ROLE || (now == SKIP_TOOLS && before == '\n'));
+
+    return ends ? SKIP_NOTHING : now;
+}
 
 int chat_texts(const struct chat *c, const struct vocab *v, const uint32_t *ids, size_t n,
                struct buf *out)
 {
-    char piece[VOCAB_TEXT_MAX];
-    size_t skip = 0, ends = 0;
+    char piece[VOCAB_TEXT_MAX], before = '\0';
+    enum skip skip = SKIP_NOTHING;
     int r = 0;
 
     for (size_t i = 0; i < n && r == 0; i++) {
         const size_t size = detokenizer_piece(v, ids[i], false, piece);
         size_t at = 0;
-        if (ids[i] == c->start || ids[i] == c->tools) {
-            skip = ids[i] == c->tools ? SKIP_TOOLS : SKIP_ROLE;
-            ends = 0;
+        skip = skip_from(c, ids[i], skip);
+        if (size == 0) before = '\0';
+        for (; at < size && skip != SKIP_NOTHING; at++) {
+            skip = skip_on(skip, before, piece[at]);
+            before = piece[at];
         }
-        if (size == 0) r = buf_append(out, "", 1);
-        for (; at < size && skip > 0; at++) {
-            ends = piece[at] == '\n' ? ends + 1 : 0;
-            if (ends == skip) skip = 0;
-        }
-        if (r == 0) r = buf_append(out, piece + at, size - at);
+        r = size == 0 ? buf_append(out, "", 1) : buf_append(out, piece + at, size - at);
     }
     return r < 0 ? err_pass(r) : r;
 }

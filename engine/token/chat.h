@@ -98,9 +98,10 @@ int chat_render(const struct chat *c, struct tokenizer *t, struct gguf_string to
                 size_t *ret_n, struct reason *why);
 
 /**
- * chat_texts() - what was said in a conversation: the texts of its turns, append to @out with a zero byte before each
- * @c: of the form CHAT_FORM_TOOLS. @ids: [n] as rendered, answers made since included. Roles, marks and the list of tools are no
- * part of it; the system text and the first user's text are two, if tools stand between them.
+ * chat_texts() - what was said to the model in a conversation: append the system text, users' texts and results to @out, with a
+ * zero byte before each
+ * @c: of the form CHAT_FORM_TOOLS. @ids: [n] as rendered. The model's own turns, roles, marks and the list of tools are no part of
+ * it; the system text and the first user's text are two, if tools stand between them.
  * Return: 0, -ENOMEM, BUF_E_FULL.
  */
 int chat_texts(const struct chat *c, const struct vocab *v, const uint32_t *ids, size_t n,

@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "engine/token/json_bytes.h"
+#include "engine/token/json_short.h"
 
 #define refuse(why, ...) (reason_set((why), __VA_ARGS__), TOOLS_E_INVALID)
 
@@ -176,25 +177,13 @@ static int take_type(const char *tool, const json_t *type, struct tools_argument
                   tool, a->name);
 }
 
-/* With no more digits than it needs: 0.1 is 0.1 and not 0.10000000000000001. */
-static char *shortest(const json_t *value)
-{
-    const size_t flags = JSON_ENCODE_ANY | JSON_COMPACT;
-    char *text = json_dumps(value, flags | JSON_REAL_PRECISION(JSON_BYTES_DIGITS_MAX));
-    CLEANUP(json_freep) json_t *same = text ? json_loads(text, JSON_DECODE_ANY, NULL) : NULL;
-
-    if (!same || json_equal(same, value)) return text;
-    free(text);
-    return json_dumps(value, flags);
-}
-
 static int add_value(struct tools_argument *a, const json_t *value)
 {
     char **more = realloc(a->values, (a->n_values + 1) * sizeof(*more));
 
     if (!more) return err_raise(-ENOMEM);
     a->values = more;
-    more[a->n_values] = shortest(value);
+    more[a->n_values] = json_short(value);
     if (!more[a->n_values]) return err_raise(-ENOMEM);
     a->n_values++;
     return 0;

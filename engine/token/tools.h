@@ -25,7 +25,7 @@ struct tools_argument {
     char **
         values; /* [n_values] JSON of the only ones that it may have, sorted by bytes; none: any of its kinds */
     size_t n_values;
-    bool verbatim; /* a string that stands in the conversation word for word */
+    bool verbatim; /* a string that stands word for word in what was said to the model */
 };
 
 struct tools_tool {

@@ -14,7 +14,10 @@ struct verbatim {
 
 static int by_bytes(const void *a, const void *b)
 {
-    return strncmp(*(const char *const *)a, *(const char *const *)b, VERBATIM_SORTED);
+    const char *const x = *(const char *const *)a, *const y = *(const char *const *)b;
+    const int r = strncmp(x, y, VERBATIM_SORTED);
+
+    return r != 0 ? r : (x > y) - (x < y);
 }
 
 /* What an ASCII character is in a JSON string: [2], 0: nothing that a piece has. Return: bytes. */

@@ -10,13 +10,13 @@
 
 enum {
     VERBATIM_SORTED = 256
-}; /* bytes of a piece up to which it may go on as at each of its places; then as at the first of them */
+}; /* bytes of a piece up to which it may go on as at each of its places; then as at that one of them that stands first in the texts */
 
 struct verbatim; /* texts; immutable */
 
 /**
  * verbatim_new() - of @text: [n], with a zero byte between two texts, over which no piece goes
- * The texts are copied as they stand in a JSON string: quotation marks, backslashes, line ends and tabs are escaped. Other control
+ * The texts are copied as they stand in a JSON string: quotation marks, backslashes and \b \f \n \r \t are escaped. Other control
  * characters and what is no UTF-8 end a text as well. Time: n log n comparisons of at most VERBATIM_SORTED bytes.
  * Return: 0 and @ret, owned; -ENOMEM.
  */

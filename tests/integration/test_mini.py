@@ -222,7 +222,8 @@ class Mini(TestCase):
 
     def test_what_is_to_be_verbatim_was_said(self):
         """Sampled wildly, a name or a text that nobody said comes up soon, unless the schema forbids it."""
-        asked = ("call Sora", "text Minho that the \"red\" car is here", "서대문구청까지 안내해 줘", "하윤에게 늦어요라고 문자 보내 줘")
+        letter = "that " + ", ".join(f"on day {n} we saw {n * n} birds" for n in range(2, 60))  # so long that it is sorted in another way
+        asked = ("call Sora", "text Minho " + letter, "text Minho that the \"red\" car is here", "서대문구청까지 안내해 줘", "하윤에게 늦어요라고 문자 보내 줘")
         names = ("call", "message_send", "navigate")
         free = lambda t: {**t, "parameters": {**t["parameters"], "properties": {k: {"type": "string"} for k in t["parameters"]["required"]}}}
         made_up = {}

@@ -449,7 +449,7 @@ Test(chat, what_was_said_is_without_roles_and_tools, .init = setup_tools, .fini 
                                        turn(CHAT_ROLE_USER, "a\n\nb"),
                                        { .role = CHAT_ROLE_MODEL, .ids = made_call, .n_ids = 4 },
                                        turn(CHAT_ROLE_TOOL, "[]") };
-    static const char lines[] = "tool(x)\nother()\n", want[] = "sys\n\n|a\n\nb|\n|{}|\n|[]|\n";
+    static const char lines[] = "tool(x)\nother()\n", want[] = "sys\n\n|a\n\nb|\n|[]|\n";
     const struct gguf_string tools = { lines, strlen(lines) };
     struct reason why = { "" };
     struct buf texts;

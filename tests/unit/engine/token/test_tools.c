@@ -64,7 +64,8 @@ Test(tools, are_sorted_by_name_and_say_what_values_may_be, .init = setup, .fini 
         { "x", false, JSON_BYTES_NUMBER | JSON_BYTES_NULL, "" },
         { "side", true, JSON_BYTES_STRING, "\"left\",\"r\xc3\xa9\\\"\"" },
         { "one", false, JSON_BYTES_ANY, "3" },
-        { "mixed", false, JSON_BYTES_ANY, "0.1,0.30000000000000004,10,99.7,null" },
+        { "mixed", false, JSON_BYTES_ANY,
+          "0.1,0.30000000000000004,1.7976931348623157e308,10,99.7,null" },
     };
     size_t n = 0;
 
@@ -74,7 +75,8 @@ Test(tools, are_sorted_by_name_and_say_what_values_may_be, .init = setup, .fini 
             "\"integer\"}, \"x\": {\"type\": [\"number\", \"null\"]}, \"side\": {\"type\": "
             "\"string\", "
             "\"enum\": [\"r\xc3\xa9\\\"\", \"left\"]}, \"one\": {\"const\": 3}, "
-            "\"mixed\": {\"enum\": [null, 99.7, 10, 0.1, 0.30000000000000004]}}, \"required\": "
+            "\"mixed\": {\"enum\": [null, 99.7, 10, 0.1, 0.30000000000000004, "
+            "1.7976931348623157e308]}}, \"required\": "
             "[\"any\", \"side\"]}}"),
         0, "%s", why.text);
     const struct tools_tool *sorted = tools_sorted(tools, &n);

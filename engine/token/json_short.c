@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/token/json_short.h"
+#include <stdlib.h>
+#include "engine/token/json_bytes.h"
+
+char *json_short(const json_t *value)
+{
+    const size_t flags = JSON_ENCODE_ANY | JSON_COMPACT;
+    char *text = json_dumps(value, flags | JSON_REAL_PRECISION(JSON_BYTES_DIGITS_MAX));
+    json_t *same = text ? json_loads(text, JSON_DECODE_ANY, NULL) : NULL;
+    const bool equal = same && json_equal(same, value);
+
+    json_decref(same);
+    if (equal) return text;
+    free(text);
+    return json_dumps(value, flags);
+}
