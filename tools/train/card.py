@@ -33,9 +33,9 @@ def kinds(r):
 
 def figures(all_):
     test, free, f16, spoken = all_["test"], all_["free"]["full"], all_["f16"]["full"], all_["spoken"]
-    q8 = test["full"]
+    full = test["full"]
     free_lang = ", ".join(f"{name} {percent(free['exact_by_language'].get(k))}" for k, name in (("e", "English"), ("k", "Korean")))
-    return f"""Test split, {q8['questions']} turns, each level, Q8_0, measured by hearth's engine (`tools/hearth-answer`). "Right" is the tool and
+    return f"""Test split, {full['questions']} turns, each level, as released, measured by hearth's engine (`tools/hearth-answer`). "Right" is the tool and
 all arguments, or all calls of several. Calls are held to the form and the schemas of the tools, as hearthd does: names,
 places and free texts stand word for word in the conversation (`x-verbatim`, docs/TOOLS.md). Without any of that the full
 level makes {percent(free['valid_json'])} % valid JSON, and {percent(free['exact'])} % of the calls right ({free_lang}). What is not valid then has no end.
@@ -44,9 +44,9 @@ level makes {percent(free['valid_json'])} % valid JSON, and {percent(free['exact
         "chrF to Korean", "to English", "ms to the call, median"], rows(test))}
 By kind, full level:
 
-{kinds(q8)}
-Quantisation (full level, the same turns): F16 {percent(f16['exact'])} % right, Q8_0 {percent(q8['exact'])} %; chrF to Korean {f16['chrf'].get('translate_ek')} and
-{q8['chrf'].get('translate_ek')}, to English {f16['chrf'].get('translate_ke')} and {q8['chrf'].get('translate_ke')}.
+{kinds(full)}
+Quantisation (full level, the same turns): F16 {percent(f16['exact'])} % right, as released {percent(full['exact'])} %; chrF to Korean {f16['chrf'].get('translate_ek')} and
+{full['chrf'].get('translate_ek')}, to English {f16['chrf'].get('translate_ke')} and {full['chrf'].get('translate_ke')}.
 
 The 200 sentences by hand (`spoken.jsonl`), right calls:
 

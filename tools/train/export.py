@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write a checkpoint as GGUF, its levels in it.
 
-usage: export.py CHECKPOINT.pt OUT.gguf --tokenizer F.model [--type F16|Q8_0|Q4_0|...] [--config F.json] [--last]
+usage: export.py CHECKPOINT.pt OUT.gguf --tokenizer F.model [--type mixed|F16|Q8_0|Q4_0|...] [--config F.json] [--last]
 
 Names of tensors and keys are those of published Gemma 3n files; `hearth.prompt_form` (docs/TOOLS.md) and
 `hearth.levels` are ours. Quantised are the
 matrices that quantisers touch (attention, FFN, both embeddings, PLE projections); the rest is F16, vectors and the
-coefficients of AltUp F32.
+coefficients of AltUp F32. mixed: Q8_0, but Q4_0 for the PLE embedding and the attention.
 """
 import argparse
 import json
@@ -32,6 +32,8 @@ LAYER = {"input_layernorm": "attn_norm", "self_attn.q_proj": "attn_q", "self_att
          "altup.prediction_coefs": "altup_predict_coef", "altup.modality_router": "altup_router", "altup.router_norm": "altup_router_norm",
          "laurel.linear_left": "laurel_l", "laurel.linear_right": "laurel_r", "laurel.post_laurel_norm": "laurel_post_norm"}
 QUANTISED = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down", "inp_gate", "proj", "token_embd", "per_layer_token_embd")
+FEWER_BITS = ("per_layer_token_embd", "attn_q", "attn_k", "attn_v", "attn_output")  # of MIXED: Q4_0
+MIXED = "mixed"
 EXACT = ("altup_correct_coef", "altup_predict_coef")
 
 
@@ -54,9 +56,11 @@ def tensors(model):
 
 
 def stored(name, t, kind):
-    """(array, type) as which a tensor stands in the file. @kind: a gguf type for the matrices that are quantised."""
+    """(array, type) as which a tensor stands in the file. @kind: as of write()."""
     leaf = name.removesuffix(".weight").split(".")[-1]
     types = gguf.GGMLQuantizationType
+    if kind is MIXED:
+        kind = types.Q4_0 if leaf in FEWER_BITS else types.Q8_0
     if t.ndim == 1 or leaf in EXACT:
         return t, types.F32
     if leaf in QUANTISED and kind != types.F16 and t.shape[-1] % 32 == 0:
@@ -124,7 +128,7 @@ def levels(config):
 
 
 def write(path, model, config, sp, kind):
-    """@model, its levels and vocabulary as a file. @kind: a gguf type for the matrices that are quantised."""
+    """@model, its levels and vocabulary as a file. @kind: a gguf type for the matrices that are quantised, or MIXED."""
     w = gguf.GGUFWriter(path, "gemma3n")
     w.add_name("hearth-mini")
     w.add_license("Apache-2.0")
@@ -145,7 +149,7 @@ def main():
     ap.add_argument("checkpoint")
     ap.add_argument("out")
     ap.add_argument("--tokenizer", required=True)
-    ap.add_argument("--type", default="Q8_0")
+    ap.add_argument("--type", default=MIXED)
     ap.add_argument("--last", action="store_true", help="the weights of the last step instead of their mean over about a hundred")
     ap.add_argument("--config", default=net.HERE + "/config.json")
     a = ap.parse_args()
@@ -153,7 +157,7 @@ def main():
     model = net.build(config, sp.GetPieceSize())
     weights = torch.load(a.checkpoint, map_location="cpu")["model" if a.last else "mean"]
     model.load_state_dict({k: v for k, v in weights.items() if k != "lm_head.weight"}, strict=False)  # tied to the embedding
-    write(a.out, model, config, sp, gguf.GGMLQuantizationType[a.type])
+    write(a.out, model, config, sp, MIXED if a.type == MIXED else gguf.GGMLQuantizationType[a.type])
 
 
 if __name__ == "__main__":
