@@ -105,7 +105,7 @@ class Composer:
             if open_end:
                 around = [x for x in around if x.endswith("{c}")]
             text = r.choice(around).replace("{c}", text)
-        if r.random() < 0.12:
+        if r.random() < (0.2 if lang == "k" and self.split == "train" else 0.12):
             text = self.noise(text, lang)
         text = text.strip(" ,")
         if lang == "e" and r.random() < 0.5:
