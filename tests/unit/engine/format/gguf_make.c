@@ -157,3 +157,40 @@ int gguf_make_open(const struct gguf_make *m, struct reason *why, struct gguf **
     free(f.bytes);
     return r;
 }
+
+#define TEXT(s)                                                                                    \
+    {                                                                                              \
+        (s), sizeof(s) - 1                                                                         \
+    }
+
+void gguf_make_small(struct gguf_make *m)
+{
+    static const uint64_t dims_8x2[] = { 8, 2 }, dims_64[] = { 64 };
+    static const struct gguf_string texts[] = { TEXT("one"), TEXT(""), TEXT("th\0ree") };
+    float matrix[16];
+
+    gguf_make_init(m);
+    gguf_make_text(m, "general.architecture", "test");
+    gguf_make_scalar(m, "a.u8", GGUF_U8, &(uint8_t){ 200 }, 1);
+    gguf_make_scalar(m, "a.i8", GGUF_I8, &(int8_t){ -100 }, 1);
+    gguf_make_scalar(m, "a.u16", GGUF_U16, &(uint16_t){ 60000 }, 2);
+    gguf_make_scalar(m, "a.i16", GGUF_I16, &(int16_t){ -30000 }, 2);
+    gguf_make_u32(m, "a.u32", 4000000000u);
+    gguf_make_scalar(m, "a.i32", GGUF_I32, &(int32_t){ -7 }, 4);
+    gguf_make_f32(m, "a.f32", 10.0f);
+    gguf_make_bool(m, "a.bool", true);
+    gguf_make_scalar(m, "a.u64", GGUF_U64, &(uint64_t){ 1ull << 40 }, 8);
+    gguf_make_scalar(m, "a.i64", GGUF_I64, &(int64_t){ 77 }, 8);
+    gguf_make_scalar(m, "a.f64", GGUF_F64, &(double){ 0.5 }, 8);
+    gguf_make_texts(m, "a.texts", texts, 3);
+    gguf_make_array(m, "a.floats", GGUF_F32, (const float[]){ 1.5f, -2.0f }, 2, 4);
+    gguf_make_array(m, "a.doubles", GGUF_F64, (const double[]){ 0.25 }, 1, 8);
+    gguf_make_array(m, "a.ints", GGUF_I32, (const int32_t[]){ 3, 0, 1 }, 3, 4);
+    gguf_make_array(m, "a.bools", GGUF_BOOL, (const uint8_t[]){ 1, 0 }, 2, 1);
+    gguf_make_array(m, "a.empty", GGUF_U16, NULL, 0, 2);
+    for (int i = 0; i < 16; i++)
+        matrix[i] = (float)i;
+    gguf_make_tensor(m, "matrix", QUANT_F32, 2, dims_8x2, matrix, sizeof(matrix));
+    gguf_make_tensor(m, "blk.3.blocks", QUANT_Q8_0, 1, dims_64, NULL, 68);
+    gguf_make_tensor(m, "last", QUANT_F16, 1, dims_64, NULL, 128);
+}

@@ -24,6 +24,9 @@ struct gguf_make {
 void gguf_make_init(struct gguf_make *m);
 void gguf_make_deinit(struct gguf_make *m);
 
+/** gguf_make_small() - begin a file that has a key of every type and three tensors: matrix (f32 [8, 2], 0..15), blk.3.blocks (q8_0 [64]), last (f16 [64]). */
+void gguf_make_small(struct gguf_make *m);
+
 /** gguf_make_add() - append bytes to a part. */
 void gguf_make_add(struct gguf_make_bytes *to, const void *bytes, size_t n);
 void gguf_make_add_u32(struct gguf_make_bytes *to, uint32_t x);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* What a GGUF file has is read back; what is asked of it and is not there is refused. */
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,44 +11,7 @@
 #include "tests/unit/engine/format/gguf_make.h"
 #include "tests/unit/oom.h"
 
-#define TEXT(s)                                                                                    \
-    {                                                                                              \
-        (s), sizeof(s) - 1                                                                         \
-    }
-
-static const uint64_t dims_8x2[] = { 8, 2 }, dims_64[] = { 64 };
-
-/* A file with a key of every type and three tensors. */
-static void make_small(struct gguf_make *m)
-{
-    static const struct gguf_string texts[] = { TEXT("one"), TEXT(""), TEXT("th\0ree") };
-    float matrix[16];
-
-    gguf_make_init(m);
-    gguf_make_text(m, "general.architecture", "test");
-    gguf_make_scalar(m, "a.u8", GGUF_U8, &(uint8_t){ 200 }, 1);
-    gguf_make_scalar(m, "a.i8", GGUF_I8, &(int8_t){ -100 }, 1);
-    gguf_make_scalar(m, "a.u16", GGUF_U16, &(uint16_t){ 60000 }, 2);
-    gguf_make_scalar(m, "a.i16", GGUF_I16, &(int16_t){ -30000 }, 2);
-    gguf_make_u32(m, "a.u32", 4000000000u);
-    gguf_make_scalar(m, "a.i32", GGUF_I32, &(int32_t){ -7 }, 4);
-    gguf_make_f32(m, "a.f32", 10.0f);
-    gguf_make_bool(m, "a.bool", true);
-    gguf_make_scalar(m, "a.u64", GGUF_U64, &(uint64_t){ 1ull << 40 }, 8);
-    gguf_make_scalar(m, "a.i64", GGUF_I64, &(int64_t){ 77 }, 8);
-    gguf_make_scalar(m, "a.f64", GGUF_F64, &(double){ 0.5 }, 8);
-    gguf_make_texts(m, "a.texts", texts, 3);
-    gguf_make_array(m, "a.floats", GGUF_F32, (const float[]){ 1.5f, -2.0f }, 2, 4);
-    gguf_make_array(m, "a.doubles", GGUF_F64, (const double[]){ 0.25 }, 1, 8);
-    gguf_make_array(m, "a.ints", GGUF_I32, (const int32_t[]){ 3, 0, 1 }, 3, 4);
-    gguf_make_array(m, "a.bools", GGUF_BOOL, (const uint8_t[]){ 1, 0 }, 2, 1);
-    gguf_make_array(m, "a.empty", GGUF_U16, NULL, 0, 2);
-    for (int i = 0; i < 16; i++)
-        matrix[i] = (float)i;
-    gguf_make_tensor(m, "matrix", QUANT_F32, 2, dims_8x2, matrix, sizeof(matrix));
-    gguf_make_tensor(m, "blk.3.blocks", QUANT_Q8_0, 1, dims_64, NULL, 68);
-    gguf_make_tensor(m, "last", QUANT_F16, 1, dims_64, NULL, 128);
-}
+static const uint64_t dims_64[] = { 64 };
 
 static struct gguf *open_small(void)
 {
@@ -56,34 +19,10 @@ static struct gguf *open_small(void)
     struct gguf *g = NULL;
     struct reason why = { "" };
 
-    make_small(&m);
+    gguf_make_small(&m);
     cr_assert_eq(gguf_make_open(&m, &why, &g), 0, "%s", why.text);
     gguf_make_deinit(&m);
     return g;
-}
-
-/* @m must be refused with a sentence that contains @says. */
-static void refuse_made(struct gguf_make *m, const char *says)
-{
-    struct gguf *g = NULL;
-    struct reason why = { "" };
-
-    cr_assert_eq(gguf_make_open(m, &why, &g), GGUF_E_REFUSED, "expected: %s", says);
-    cr_assert_not_null(strstr(why.text, says), "'%s' should say '%s'", why.text, says);
-    cr_assert_null(g);
-    gguf_make_deinit(m);
-}
-
-static void refuse_bytes(const void *bytes, size_t n, const char *says)
-{
-    const int fd = gguf_make_fd(bytes, n);
-    struct gguf *g = NULL;
-    struct reason why = { "" };
-
-    cr_assert_eq(gguf_open(fd, &why, &g), GGUF_E_REFUSED, "expected: %s", says);
-    cr_assert_not_null(strstr(why.text, says), "'%s' should say '%s'", why.text, says);
-    cr_assert_null(g);
-    (void)close(fd);
 }
 
 Test(gguf, reads_back_every_tensor_of_a_file)
@@ -145,7 +84,7 @@ Test(gguf, needs_the_descriptor_only_while_it_opens_and_reads_files_from_disk)
     struct gguf_make m;
     struct gguf *g = NULL;
 
-    make_small(&m);
+    gguf_make_small(&m);
     struct gguf_make_bytes f = gguf_make_file(&m);
     cr_assert_eq(write(fd, f.bytes, f.n), (ssize_t)f.n);
     cr_assert_eq(gguf_open(fd, NULL, &g), 0);
@@ -335,382 +274,6 @@ Test(gguf, refuses_a_negative_element_where_counts_are_expected)
     gguf_make_deinit(&m);
 }
 
-Test(gguf, refuses_what_is_no_gguf_file)
-{
-    refuse_bytes("", 0, "empty");
-    refuse_bytes("GGU", 3, "not a GGUF file");
-    refuse_bytes("GGML\3\0\0\0", 8, "not a GGUF file");
-    refuse_bytes("\x7f"
-                 "ELF and more bytes than a header has",
-                 37, "not a GGUF file");
-}
-
-Test(gguf, refuses_what_is_no_file)
-{
-    int fds[2];
-    struct gguf *g = NULL;
-    struct reason why;
-
-    cr_assert_eq(pipe2(fds, O_CLOEXEC), 0);
-    cr_assert_eq(gguf_open(fds[0], &why, &g), GGUF_E_REFUSED);
-    cr_assert_not_null(strstr(why.text, "regular file"));
-    (void)close(fds[0]);
-    (void)close(fds[1]);
-    cr_assert_eq(gguf_open(fds[0], NULL, &g), -EBADF);
-    const int fd = open("/tmp", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
-    if (fd >= 0) { /* not every file system can */
-        cr_assert_eq(write(fd, "GGUF", 4), 4);
-        cr_assert_eq(gguf_open(fd, NULL, &g), -EACCES, "a descriptor that cannot read");
-        (void)close(fd);
-    }
-    cr_assert_null(g);
-}
-
-Test(gguf, reads_version_2_and_3_only)
-{
-    static const struct {
-        uint32_t version;
-        const char *says;
-    } bad[] = { { 0, "version 0" },
-                { 1, "version 1" },
-                { 4, "version 4" },
-                { 0x03000000, "byte order" },
-                { 0x00020000, "byte order" } };
-    struct gguf_make m;
-    struct gguf *g = NULL;
-
-    make_small(&m);
-    m.version = 2;
-    cr_assert_eq(gguf_make_open(&m, NULL, &g), 0);
-    gguf_free(g);
-    gguf_make_deinit(&m);
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        make_small(&m);
-        m.version = bad[i].version;
-        refuse_made(&m, bad[i].says);
-    }
-}
-
-Test(gguf, refuses_a_file_that_is_cut_anywhere)
-{
-    struct gguf_make m;
-
-    make_small(&m);
-    struct gguf_make_bytes f = gguf_make_file(&m);
-    for (size_t n = 0; n < f.n; n++)
-        refuse_bytes(f.bytes, n,
-                     n == 0   ? "empty"
-                     : n < 4  ? "not a GGUF"
-                     : n < 24 ? "header"
-                              : "file");
-    struct gguf *g = NULL;
-    const int fd = gguf_make_fd(f.bytes, f.n);
-    cr_assert_eq(gguf_open(fd, NULL, &g), 0, "and the whole is read");
-    gguf_free(g);
-    (void)close(fd);
-    free(f.bytes);
-    gguf_make_deinit(&m);
-}
-
-Test(gguf, survives_every_single_wrong_byte)
-{
-    struct gguf_make m;
-
-    make_small(&m);
-    struct gguf_make_bytes f = gguf_make_file(&m);
-    for (size_t i = 0; i < f.n; i++) {
-        static const uint8_t flips[] = { 0x01, 0x80, 0xff };
-        for (size_t k = 0; k < sizeof(flips); k++) {
-            struct gguf *g = NULL;
-            f.bytes[i] ^= flips[k];
-            const int fd = gguf_make_fd(f.bytes, f.n), r = gguf_open(fd, NULL, &g);
-            cr_assert(r == 0 || r == GGUF_E_REFUSED);
-            cr_assert_eq(g != NULL, r == 0);
-            gguf_free(g);
-            (void)close(fd);
-            f.bytes[i] ^= flips[k];
-        }
-    }
-    free(f.bytes);
-    gguf_make_deinit(&m);
-}
-
-Test(gguf, refuses_counts_that_cannot_be)
-{
-    struct gguf_make m;
-
-    make_small(&m);
-    m.n_keys = GGUF_KEYS_MAX + 1;
-    refuse_made(&m, "announces 10001 keys, at most");
-    make_small(&m);
-    m.n_keys = UINT64_MAX;
-    refuse_made(&m, "announces 18446744073709551615 keys");
-    make_small(&m);
-    m.n_keys = GGUF_KEYS_MAX;
-    refuse_made(&m, "announces 10000 keys, for which the file is too short");
-    make_small(&m);
-    m.n_tensors = GGUF_TENSORS_MAX + 1;
-    refuse_made(&m, "announces 100001 tensors, at most");
-    make_small(&m);
-    m.n_tensors = UINT64_MAX;
-    refuse_made(&m, "tensors");
-    make_small(&m);
-    m.n_tensors = GGUF_TENSORS_MAX;
-    refuse_made(&m, "announces 100000 tensors, for which the file is too short");
-}
-
-Test(gguf, refuses_keys_that_are_empty_too_long_or_doubled)
-{
-    struct gguf_make m;
-    char *name = malloc(GGUF_KEY_MAX + 2);
-    struct gguf *g = NULL;
-
-    make_small(&m);
-    gguf_make_u32(&m, "", 1);
-    refuse_made(&m, "key 18 has an empty name");
-    make_small(&m);
-    gguf_make_u32(&m, "a.f32", 1);
-    refuse_made(&m, "the key 'a.f32' occurs twice");
-    memset(name, 'x', GGUF_KEY_MAX + 1);
-    name[GGUF_KEY_MAX + 1] = 0;
-    make_small(&m);
-    gguf_make_u32(&m, name, 1);
-    refuse_made(&m, "a name of 65536 bytes");
-    name[GGUF_KEY_MAX] = 0;
-    make_small(&m);
-    gguf_make_u32(&m, name, 1);
-    cr_assert_eq(gguf_make_open(&m, NULL, &g), 0, "the longest name is read");
-    cr_assert(gguf_has(g, name));
-    gguf_free(g);
-    gguf_make_deinit(&m);
-    gguf_make_init(&m);
-    gguf_make_add_u64(&m.keys, UINT64_MAX);
-    gguf_make_add(&m.keys, NULL, 100);
-    m.n_keys = 1;
-    refuse_made(&m, "inside the name of key 0");
-    free(name);
-}
-
-Test(gguf, refuses_values_of_unknown_types_and_bools_that_are_none)
-{
-    struct gguf_make m;
-
-    make_small(&m);
-    gguf_make_scalar(&m, "odd", 13, NULL, 8);
-    refuse_made(&m, "the key 'odd' has a value of the unknown type 13");
-    make_small(&m);
-    gguf_make_scalar(&m, "odd", UINT32_MAX, NULL, 8);
-    refuse_made(&m, "the unknown type 4294967295");
-    make_small(&m);
-    gguf_make_scalar(&m, "odd", GGUF_BOOL, "\2", 1);
-    refuse_made(&m, "the key 'odd' is a bool of value 2");
-    make_small(&m);
-    gguf_make_array(&m, "odd", GGUF_BOOL, "\1\0\3", 3, 1);
-    refuse_made(&m, "the array 'odd' has a bool");
-}
-
-Test(gguf, refuses_arrays_that_cannot_be)
-{
-    struct gguf_make m;
-
-    make_small(&m);
-    gguf_make_array(&m, "odd", GGUF_ARRAY, NULL, 1, 24);
-    refuse_made(&m, "the key 'odd' is an array of arrays");
-    make_small(&m);
-    gguf_make_array(&m, "odd", 77, NULL, 1, 8);
-    refuse_made(&m, "the array 'odd' has elements of the unknown type 77");
-    for (uint32_t type = GGUF_U8; type <= GGUF_F64; type++) {
-        if (type == GGUF_ARRAY) continue;
-        static const uint64_t counts[] = { GGUF_ARRAY_MAX + 1ull, UINT64_MAX, UINT64_MAX / 8 + 2,
-                                           UINT64_MAX / 4 + 2 };
-        for (int i = 0; i < 4; i++) {
-            make_small(&m);
-            gguf_make_key(&m, "odd", GGUF_ARRAY);
-            gguf_make_add_u32(&m.keys, type);
-            gguf_make_add_u64(&m.keys, counts[i]);
-            refuse_made(&m, "the array 'odd' announces");
-        }
-        gguf_make_init(&m);
-        gguf_make_key(&m, "odd", GGUF_ARRAY);
-        gguf_make_add_u32(&m.keys, type);
-        gguf_make_add_u64(&m.keys, GGUF_ARRAY_MAX);
-        gguf_make_add(&m.keys, NULL, 1000);
-        refuse_made(&m, "ends inside the array 'odd'");
-    }
-    gguf_make_init(&m);
-    gguf_make_array(&m, "odd", GGUF_STRING, NULL, 2, 0);
-    gguf_make_add_string(&m.keys, "x", 1);
-    gguf_make_add_u64(&m.keys, UINT64_MAX);
-    refuse_made(&m, "inside element 1 of the array 'odd'");
-    gguf_make_init(&m);
-    gguf_make_key(&m, "odd", GGUF_STRING);
-    gguf_make_add_u64(&m.keys, UINT64_MAX - 7);
-    refuse_made(&m, "inside the value of the key 'odd'");
-}
-
-Test(gguf, refuses_an_alignment_that_is_none)
-{
-    static const uint32_t bad[] = { 0, 1, 4, 24, 33, UINT32_MAX };
-    struct gguf_make m;
-    struct gguf *g = NULL;
-
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        make_small(&m);
-        gguf_make_u32(&m, "general.alignment", bad[i]);
-        refuse_made(&m, "'general.alignment' is");
-    }
-    make_small(&m);
-    gguf_make_scalar(&m, "general.alignment", GGUF_U64, &(uint64_t){ 32 }, 8);
-    refuse_made(&m, "'general.alignment' is of type u64");
-    make_small(&m);
-    gguf_make_u32(&m, "general.alignment", 1u << 31);
-    refuse_made(&m, "the tensor 'matrix' ends behind the end");
-    make_small(&m);
-    gguf_make_u32(&m, "general.alignment", 8);
-    cr_assert_eq(gguf_make_open(&m, NULL, &g), 0, "what is aligned to 32 is aligned to 8");
-    cr_assert_eq(gguf_tensor(g, "matrix")->offset % 8, 0u);
-    gguf_free(g);
-    gguf_make_deinit(&m);
-}
-
-Test(gguf, refuses_a_part_of_a_split_model)
-{
-    struct gguf_make m;
-    struct gguf *g = NULL;
-
-    make_small(&m);
-    gguf_make_scalar(&m, "split.count", GGUF_U16, &(uint16_t){ 3 }, 2);
-    refuse_made(&m, "one of 3 parts");
-    make_small(&m);
-    gguf_make_text(&m, "split.count", "3");
-    refuse_made(&m, "'split.count' is of type string");
-    make_small(&m);
-    gguf_make_scalar(&m, "split.count", GGUF_U16, &(uint16_t){ 1 }, 2);
-    cr_assert_eq(gguf_make_open(&m, NULL, &g), 0);
-    gguf_free(g);
-    gguf_make_deinit(&m);
-}
-
-Test(gguf, refuses_tensors_with_impossible_names)
-{
-    struct gguf_make m;
-    struct gguf *g = NULL;
-
-    make_small(&m);
-    gguf_make_tensor(&m, "", QUANT_F32, 1, dims_64, NULL, 256);
-    refuse_made(&m, "the name of tensor 3 is empty");
-    make_small(&m);
-    gguf_make_tensor(&m, "matrix", QUANT_F32, 1, dims_64, NULL, 256);
-    refuse_made(&m, "the tensor 'matrix' occurs twice");
-    make_small(&m);
-    gguf_make_tensor(&m, "a name of sixty-four bytes, which is one more than a name may have",
-                     QUANT_F32, 1, dims_64, NULL, 256);
-    refuse_made(&m, "tensor 3 has a name of 66 bytes");
-    make_small(&m);
-    gguf_make_tensor(&m, "zero?byte", QUANT_F32, 1, dims_64, NULL, 256);
-    *(uint8_t *)memchr(m.tensors.bytes, '?', m.tensors.n) = 0;
-    refuse_made(&m, "contains a zero byte");
-    make_small(&m);
-    char longest[GGUF_NAME_MAX + 1];
-    memset(longest, 'n', GGUF_NAME_MAX);
-    longest[GGUF_NAME_MAX] = 0;
-    gguf_make_tensor(&m, longest, QUANT_F32, 1, dims_64, NULL, 256);
-    cr_assert_eq(gguf_make_open(&m, NULL, &g), 0);
-    cr_assert_str_eq(gguf_tensor(g, "%s", longest)->name, longest);
-    gguf_free(g);
-    gguf_make_deinit(&m);
-}
-
-Test(gguf, names_the_tensor_and_the_type_that_hearth_does_not_read)
-{
-    static const struct {
-        uint32_t type;
-        const char *says;
-    } bad[] = { { 10, "the tensor 'odd' has type 10 (Q2_K)" },
-                { 20, "type 20 (IQ4_NL)" },
-                { 4, "type 4 (unknown)" },
-                { 40, "type 40 (unknown)" },
-                { UINT32_MAX, "type 4294967295" } };
-    struct gguf_make m;
-
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        make_small(&m);
-        gguf_make_tensor(&m, "odd", bad[i].type, 1, dims_64, NULL, 256);
-        refuse_made(&m, bad[i].says);
-    }
-}
-
-Test(gguf, refuses_tensors_with_impossible_dimensions)
-{
-    static const uint64_t dims[5] = { 32, 1, 1, 1, 1 };
-    static const struct {
-        enum quant_type type;
-        uint32_t n;
-        uint64_t dims[4];
-        const char *says;
-    } bad[] = {
-        { QUANT_F32, 1, { 0 }, "dimension 0 of the tensor 'odd' is 0" },
-        { QUANT_F32, 4, { 1, 1, 1, 0 }, "dimension 3 of the tensor 'odd' is 0" },
-        { QUANT_F32, 2, { 1ull << 32, 1ull << 31 }, "more than 2^63" },
-        { QUANT_F32, 2, { 1ull << 32, 1ull << 32 }, "more than 2^63" },
-        { QUANT_F32, 3, { 1ull << 32, 1ull << 32, 2 }, "more than 2^63" },
-        { QUANT_F32, 1, { 1ull << 63 }, "more than 2^63" },
-        { QUANT_F32, 1, { UINT64_MAX }, "more than 2^63" },
-        { QUANT_F32, 1, { 1ull << 62 }, "more than 2^64 bytes" },
-        { QUANT_F32, 1, { 1ull << 61 }, "behind the end" },
-        { QUANT_F16, 1, { (1ull << 63) - 1 }, "behind the end" },
-        { QUANT_Q8_0, 1, { 33 }, "33 values, which is not a multiple of 32 (Q8_0)" },
-        { QUANT_Q4_K, 2, { 128, 2 }, "128 values, which is not a multiple of 256 (Q4_K)" },
-    };
-    struct gguf_make m;
-
-    make_small(&m);
-    gguf_make_tensor(&m, "odd", QUANT_F32, 0, dims, NULL, 256);
-    refuse_made(&m, "'odd' has 0 dimensions");
-    make_small(&m);
-    gguf_make_tensor(&m, "odd", QUANT_F32, 5, dims, NULL, 256);
-    refuse_made(&m, "'odd' has 5 dimensions");
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        make_small(&m);
-        gguf_make_tensor(&m, "odd", bad[i].type, bad[i].n, bad[i].dims, NULL, 256);
-        refuse_made(&m, bad[i].says);
-    }
-}
-
-Test(gguf, refuses_tensors_that_are_misaligned_overlap_or_lie_outside)
-{
-    struct gguf_make m;
-    struct gguf *g = NULL;
-
-    make_small(&m);
-    gguf_make_tensor_at(&m, "odd", QUANT_F32, 1, dims_64, 33);
-    refuse_made(&m, "the tensor 'odd' begins at 33, which is not a multiple of 32");
-    make_small(&m);
-    gguf_make_tensor_at(&m, "odd", QUANT_F32, 1, (const uint64_t[]){ 1 }, 32);
-    refuse_made(&m, "the tensors 'matrix' and 'odd' overlap");
-    make_small(&m);
-    gguf_make_tensor_at(&m, "odd", QUANT_F32, 1, (const uint64_t[]){ 1 }, 0);
-    refuse_made(&m, "overlap");
-    make_small(&m);
-    gguf_make_tensor_at(&m, "odd", QUANT_F32, 1, dims_64, 1 << 20);
-    refuse_made(&m, "the tensor 'odd' ends behind the end");
-    make_small(&m);
-    gguf_make_tensor_at(&m, "odd", QUANT_F32, 1, dims_64, -(uint64_t)32);
-    refuse_made(&m, "the tensor 'odd' ends behind the end");
-    gguf_make_init(&m);
-    gguf_make_tensor_at(&m, "odd", QUANT_F32, 1, dims_64, 0);
-    refuse_made(&m, "the tensor 'odd' ends behind the end");
-
-    gguf_make_init(&m); /* in another order and with a gap: neither harms */
-    gguf_make_tensor_at(&m, "second", QUANT_F32, 1, dims_64, 512);
-    gguf_make_tensor_at(&m, "first", QUANT_F32, 1, dims_64, 0);
-    gguf_make_add(&m.data, NULL, 768);
-    cr_assert_eq(gguf_make_open(&m, NULL, &g), 0);
-    cr_assert_eq(gguf_tensor(g, "second")->offset - gguf_tensor(g, "first")->offset, 512u);
-    gguf_free(g);
-    gguf_make_deinit(&m);
-}
-
 Test(gguf, reads_a_file_without_keys_or_tensors)
 {
     struct gguf_make m;
@@ -729,41 +292,6 @@ Test(gguf, reads_a_file_without_keys_or_tensors)
     gguf_make_deinit(&m);
 }
 
-Test(gguf, finds_each_of_many_tensors_and_the_one_that_occurs_twice)
-{
-    enum { N = 20000 }; /* a search of each against each other would take 2 * 10^8 comparisons */
-    struct gguf_make m;
-    struct gguf *g = NULL;
-    char name[32];
-
-    gguf_make_init(&m);
-    gguf_make_add(&m.data, NULL, N * 32);
-    for (unsigned i = 0; i < N; i++) {
-        (void)snprintf(name, sizeof(name), "blk.%u.w", i);
-        gguf_make_tensor_at(&m, name, QUANT_F32, 1, (const uint64_t[]){ 1 }, 32ull * (N - 1 - i));
-    }
-    cr_assert_eq(gguf_make_open(&m, NULL, &g), 0);
-    for (unsigned i = 0; i < N; i++)
-        cr_assert_eq(gguf_tensor(g, "blk.%u.w", i)->offset % 32, 0u);
-    gguf_free(g);
-    gguf_make_tensor_at(&m, "blk.77.w", QUANT_F32, 1, (const uint64_t[]){ 1 }, 32ull * N);
-    gguf_make_add(&m.data, NULL, 32);
-    refuse_made(&m, "the tensor 'blk.77.w' occurs twice");
-}
-
-Test(gguf, a_refusal_shows_no_control_bytes)
-{
-    struct gguf_make m;
-    struct gguf *g = NULL;
-    struct reason why;
-
-    gguf_make_init(&m);
-    gguf_make_scalar(&m, "a\x1b[31m\nb", 99, NULL, 1);
-    cr_assert_eq(gguf_make_open(&m, &why, &g), GGUF_E_REFUSED);
-    cr_assert_not_null(strstr(why.text, "'a?[31m?b'"), "%s", why.text);
-    gguf_make_deinit(&m);
-}
-
 Test(gguf, opening_gives_up_cleanly_at_each_allocation)
 {
     struct gguf_make m;
@@ -771,7 +299,7 @@ Test(gguf, opening_gives_up_cleanly_at_each_allocation)
     unsigned n = 1;
 
     OOM_OR_SKIP();
-    make_small(&m);
+    gguf_make_small(&m);
     struct gguf_make_bytes f = gguf_make_file(&m);
     const int fd = gguf_make_fd(f.bytes, f.n);
     for (;; n++) {
