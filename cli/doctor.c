@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* doctor: run the checks, print them, say what to do. */
 #include "cli/doctor.h"
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,7 +18,8 @@ enum { FINDINGS_MAX = 16, ANSWER_MS = 5000 };
 struct doctor {
     struct doctor_finding findings[FINDINGS_MAX];
     size_t n;
-    uint64_t model_bytes; /* of an active model that is not loaded */
+    uint64_t model_bytes;  /* of an active model that is not loaded */
+    char models[PATH_MAX]; /* folder of the store */
 };
 
 static struct doctor_finding *next(struct doctor *d)
@@ -35,6 +37,7 @@ static void on_status(void *context, const struct hearth_event *e)
     doctor_worker(e->status, next(d));
     if (e->status->model && !e->status->model->loaded)
         d->model_bytes = e->status->model->size_bytes;
+    (void)snprintf(d->models, sizeof(d->models), "%s", e->status->models_path);
 }
 
 /* What hearthd says, and what its policy lets this user do. */
@@ -103,7 +106,7 @@ static void examine(struct doctor *d, struct talk *c)
     buf_deinit(&text);
     doctor_speed(cpus(), next(d));
     doctor_pressure("", next(d));
-    doctor_disk("", next(d));
+    doctor_disk("", d->models[0] ? d->models : "/var/lib/hearth/models", next(d));
     doctor_sound("", next(d));
     doctor_accelerator("", next(d));
 }

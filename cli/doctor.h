@@ -38,8 +38,8 @@ void doctor_model(const struct hearth_status *s, struct doctor_finding *f);
 /** doctor_worker() - is the worker confined, and does it stay alive? */
 void doctor_worker(const struct hearth_status *s, struct doctor_finding *f);
 
-/** doctor_disk() - room for models. @root: as above; looks at /var/lib/hearth/models, or the nearest directory above it that exists. */
-void doctor_disk(const char *root, struct doctor_finding *f);
+/** doctor_disk() - room for models. @root: as above. @models: folder of the store; where it does not exist, the nearest directory above it counts. */
+void doctor_disk(const char *root, const char *models, struct doctor_finding *f);
 
 /** doctor_sound() - a microphone and a loudspeaker that this user may open? @root: as above. */
 void doctor_sound(const char *root, struct doctor_finding *f);

@@ -276,12 +276,12 @@ void doctor_worker(const struct hearth_status *s, struct doctor_finding *f)
     }
 }
 
-void doctor_disk(const char *root, struct doctor_finding *f)
+void doctor_disk(const char *root, const char *models, struct doctor_finding *f)
 {
     char path[PATH_MAX], free_text[16];
     struct statvfs v;
 
-    (void)snprintf(path, sizeof(path), "%s/var/lib/hearth/models", root);
+    (void)snprintf(path, sizeof(path), "%s%s", root, models);
     while (statvfs(path, &v) != 0 && strlen(path) > strlen(root) + 1) {
         char *const slash = strrchr(path, '/');
         slash[slash == path] = '\0'; /* keep the root's own slash */

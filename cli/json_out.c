@@ -154,11 +154,11 @@ json_t *json_out_status(const struct hearth_status *s)
         real(s->decode_tok_s), "tokens_in", number(s->tokens_in), "tokens_cached",
         number(s->tokens_cached), "tokens_out", number(s->tokens_out), "read_gb_s",
         real(s->read_gb_s));
-    json_t *const machine =
-        json_pack("{so so so so so so}", "weights", json_out_string(s->weights), "energy_mj",
-                  number(s->energy_mj), "power_w", real(s->power_w), "temperature_c",
-                  real(s->temperature_c), "temperature_limit_c", real(s->temperature_limit_c),
-                  "power_supply", json_out_string(s->power_supply));
+    json_t *const machine = json_pack(
+        "{so so so so so so so}", "weights", json_out_string(s->weights), "energy_mj",
+        number(s->energy_mj), "power_w", real(s->power_w), "temperature_c", real(s->temperature_c),
+        "temperature_limit_c", real(s->temperature_limit_c), "power_supply",
+        json_out_string(s->power_supply), "models_path", json_out_string(s->models_path));
     const bool ok = state && numbers && machine && json_object_update(state, numbers) == 0 &&
                     json_object_update(state, machine) == 0;
 

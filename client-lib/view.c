@@ -119,6 +119,7 @@ int view_status(struct view *v, const Hearth__Status *s)
         .temperature_c = s->temperature_c,
         .temperature_limit_c = s->temperature_limit_c,
         .power_supply = s->power_supply,
+        .models_path = s->models_path,
     };
     return 0;
 }

@@ -104,6 +104,7 @@ static void fill(struct server *s, uint64_t id, struct report *ret)
     t->id = id;
     t->state = supervisor_state_out(v);
     t->version = (char *)(size_t)PROTO_VERSION;
+    t->models_path = s->conf.models;
     t->uptime_us = (clock_now_ns() - s->started_ns) / 1000;
     if (v->state != SUPERVISOR_NO_MODEL) {
         supervisor_model_fill(&s->supervisor, &v->model, &ret->model, ret->level, ret->levels);

@@ -184,6 +184,7 @@ struct hearth_status {
     float power_w;       /* of it over the last seconds */
     float temperature_c, temperature_limit_c; /* of the hottest place; limit 0: unknown */
     const char *power_supply;                 /* "mains, 80 %", "battery, 48 %", "" */
+    const char *models_path;                  /* folder of the model store */
 };
 
 /* What an event says is in the members that its comment names; the others are 0. */

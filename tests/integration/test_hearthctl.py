@@ -260,6 +260,7 @@ class Orders(Ctl):
         levels = {c["name"]: c["level"] for c in d["checks"]}
         self.assertEqual(r.returncode, FAILED if "fail" in levels.values() else OK)
         self.assertEqual(levels["hearthd"], "ok")
+        self.assertIn(str(self.house.models), next(c["text"] for c in d["checks"] if c["name"] == "disk"))
         self.assertGreater(len(levels), 5)
         self.assertTrue(self.house.ctl("doctor").stdout)
 

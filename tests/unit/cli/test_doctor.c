@@ -260,9 +260,9 @@ Test(doctor, looks_at_the_disk_above_a_store_that_is_not_there, .init = make_roo
 {
     struct doctor_finding f;
 
-    doctor_disk(root, &f);
+    doctor_disk(root, "/var/lib/hearth/models", &f);
     cr_assert(strstr(f.text, "free for models at"), "%s", f.text);
     cr_assert(strstr(f.text, root));
-    doctor_disk("/nonexistent/root", &f);
+    doctor_disk("/nonexistent/root", "/models", &f);
     cr_assert_eq(f.level, DOCTOR_WARN);
 }

@@ -517,6 +517,7 @@ static void fill_status(Hearth__Status *s)
     s->temperature_c = 23;
     s->temperature_limit_c = 24;
     s->power_supply = (char *)(uintptr_t) "mains";
+    s->models_path = (char *)(uintptr_t) "/models";
 }
 
 static void look_status(const struct hearth_event *e)
@@ -543,6 +544,7 @@ static void look_status(const struct hearth_event *e)
     cr_assert(s->energy_mj == 21 && s->power_w == 22);
     cr_assert(s->temperature_c == 23 && s->temperature_limit_c == 24);
     cr_assert_str_eq(s->power_supply, "mains");
+    cr_assert_str_eq(s->models_path, "/models");
     cr_assert_eq(s->n_requests, 2u);
     check_request(&s->requests[0]);
 }
