@@ -16,7 +16,7 @@ import grammar
 
 SHARD = 192                   # groups that are made and packed at a time
 LENGTHS = (50, 26, 14, 10)    # weights of 1, 2, 3 and 4 turns
-TRANSLATIONS = 0.07           # of the groups
+TRANSLATIONS = 0.14           # of the groups
 GROUP = (1, 2, 3, 4, 5, 6, 7, 8)
 FIRST = 2                     # weight of an answer's first token, which decides between a call and a text
 
