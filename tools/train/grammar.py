@@ -153,5 +153,5 @@ def phrases():
             lists[m.group(1)] = [tuple(x.split("=")) for x in m.group(2).split("; ")]
         else:
             e, k, *others = (x.strip() for x in row.split("|"))
-            pairs.append((e, k, *([x.strip() for x in o.split(";")] for o in others or ("", ""))))
+            pairs.append((e, k, *([x.strip() for x in o.split(";")] for o in others)))
     return pairs, lists

@@ -150,7 +150,7 @@ class Values:
                 continue  # a phrase without values is one combination: it is for training
             if "|" in key and grammar.number_split("phrase", key) != self.split:
                 continue
-            return e[0].upper() + e[1:], fix(k), {"e": [x[0].upper() + x[1:] for x in others["e"] if x], "k": [fix(x) for x in others["k"] if x]}
+            return e[0].upper() + e[1:], fix(k), {"e": [x[0].upper() + x[1:] for x in others["e"]], "k": [fix(x) for x in others["k"]]}
 
     def duration(self, lang):
         r, part = self.rng, {}

@@ -17,8 +17,8 @@ import sys
 
 import net
 
-SHAPES = (  # layers, width, FFN, layers that share KV, layers that see everything; the first is that of config.json
-    (14, 192, 384, 8, [4, 13]), (10, 128, 256, 4, [4, 9]), (10, 192, 384, 4, [4, 9]), (10, 256, 512, 4, [4, 9]))
+SHAPES = (  # besides that of config.json: layers, width, FFN, layers that share KV, layers that see everything
+    (10, 128, 256, 4, [4, 9]), (10, 192, 384, 4, [4, 9]), (10, 256, 512, 4, [4, 9]))
 
 
 def shape(base, layers, width, ffn, shared, full):
@@ -29,8 +29,10 @@ def shape(base, layers, width, ffn, shared, full):
 
 def runs(base, steps):
     """(name, configuration, options of train.py)."""
-    own, here = shape(base, *SHAPES[0]), ["--steps", str(steps)]
-    for x in SHAPES:
+    m, here = base["model"], ["--steps", str(steps)]
+    released = (m["num_hidden_layers"], m["hidden_size"], m["intermediate_size"], m["num_kv_shared_layers"], base["full_attention"])
+    own = shape(base, *released)
+    for x in (released, *SHAPES):
         yield f"{x[0]} layers of {x[1]}", shape(base, *x), here
     for share in (0.02, 0.1):
         yield f"{100 * share:g} % of the templates", own, [*here, "--templates", str(share)]
