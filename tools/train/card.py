@@ -37,7 +37,7 @@ def figures(all_):
     free_lang = ", ".join(f"{name} {percent(free['exact_by_language'].get(k))}" for k, name in (("e", "English"), ("k", "Korean")))
     return f"""Test split, {full['questions']} turns, each level, as released, measured by hearth's engine (`tools/hearth-answer`). "Right" is the tool and
 all arguments, or all calls of several. Calls are held to the form and the schemas of the tools, as hearthd does: names,
-places and free texts stand word for word in the conversation (`x-verbatim`, docs/TOOLS.md). Without any of that the full
+places and free texts stand word for word in what was said to it (`x-verbatim`, docs/TOOLS.md). Without any of that the full
 level makes {percent(free['valid_json'])} % valid JSON, and {percent(free['exact'])} % of the calls right ({free_lang}). What is not valid then has no end.
 
 {table(["level", "right, English, %", "Korean", "both", "no call out of scope, %", "no call of what is not offered", "valid JSON, %", "reply word for word, %",
