@@ -8,11 +8,6 @@
 #include "cli/generate.h"
 #include "cli/out.h"
 
-static void json_freep(json_t **j)
-{
-    json_decref(*j);
-}
-
 static int offer(struct hearth_request *q, const char *path, size_t at, const json_t *tool)
 {
     CLEANUP(freep) char *text = json_is_object(tool) ? json_dumps(tool, JSON_COMPACT) : NULL;
@@ -36,7 +31,7 @@ const char *offer_file(const char *path)
 
 int offer_tools(struct hearth_request *q, const char *path)
 {
-    CLEANUP(json_freep) json_t *file = NULL;
+    json_auto_t *file = NULL;
     struct buf b;
     json_error_t e;
     json_t *tool;

@@ -146,16 +146,11 @@ static int parse_level(struct level_table *t, const struct config *c, uint32_t b
     return 0;
 }
 
-static void json_freep(json_t **j)
-{
-    json_decref(*j);
-}
-
 int level_table_json(struct level_table *t, const struct config *c, uint32_t block,
                      const char *text, size_t n, struct reason *why)
 {
     json_error_t e;
-    CLEANUP(json_freep) json_t *j = json_loadb(text, n, JSON_REJECT_DUPLICATES, &e);
+    json_auto_t *j = json_loadb(text, n, JSON_REJECT_DUPLICATES, &e);
     const char *name;
     json_t *value;
 

@@ -7,11 +7,9 @@ char *json_short(const json_t *value)
 {
     const size_t flags = JSON_ENCODE_ANY | JSON_COMPACT;
     char *text = json_dumps(value, flags | JSON_REAL_PRECISION(JSON_BYTES_DIGITS_MAX));
-    json_t *same = text ? json_loads(text, JSON_DECODE_ANY, NULL) : NULL;
-    const bool equal = same && json_equal(same, value);
+    json_auto_t *same = text ? json_loads(text, JSON_DECODE_ANY, NULL) : NULL;
 
-    json_decref(same);
-    if (equal) return text;
+    if (same && json_equal(same, value)) return text;
     free(text);
     return json_dumps(value, flags);
 }

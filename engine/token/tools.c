@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/buf.h"
-#include "base/cleanup.h"
 #include "base/err.h"
 #include "engine/token/json_bytes.h"
 #include "engine/token/json_short.h"
@@ -17,11 +16,6 @@ struct tools {
     struct tools_tool *tool; /* [n] sorted by name */
     size_t n;
 };
-
-static void json_freep(json_t **j)
-{
-    json_decref(*j);
-}
 
 struct tools *tools_new(void)
 {
@@ -315,7 +309,7 @@ int tools_add(struct tools *t, const char *json, size_t n, struct reason *why)
     if (n > TOOLS_JSON_MAX)
         return refuse(why, "a tool has %zu bytes of JSON, at most %d are possible", n,
                       TOOLS_JSON_MAX);
-    CLEANUP(json_freep) json_t *read = json_loadb(json, n, JSON_REJECT_DUPLICATES, &e);
+    json_auto_t *read = json_loadb(json, n, JSON_REJECT_DUPLICATES, &e);
     if (!read) return refuse(why, "a tool is no JSON, at byte %d: %s", e.position, e.text);
     const char *name = json_string_value(json_object_get(read, "name"));
     if (!name) return refuse(why, "a tool is no object with a 'name'");
